@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The C interface of a loadable NMI handler: a shared object that `nmi` loads into a running
+ * program, swaps for a newer copy, and unloads again while interrupts keep arriving.
+ *
+ * A module exports one symbol, `nmi_module`, and imports nothing from us: whatever it needs comes
+ * through the host table that init receives. The smallest one is examples/count.c; build it with
+ *
+ *     cc -shared -fPIC -ftls-model=initial-exec -o count.so count.c
+ *
+ * Life of a module. dlopen; init (thread context); handler on every CPU, any number of times, also
+ * several at once and nested; then, on unload: the handler is unpublished, a grace period passes,
+ * exit is called (thread context, no handler of this module is running or will start), dlclose.
+ * On swap the new module's init runs before, the old module's exit after the exchange: for a moment
+ * both are loaded and every interrupt is seen by exactly one of the two.
+ *
+ * A handler runs in the middle of somebody else's instruction. It must not lock, allocate, call
+ * stdio, touch lazily allocated thread-local storage, block, or loop without a bound. errno is saved
+ * around it. It may be interrupted by another NMI on the same thread.
+ */
+#ifndef NMIRCU_MODULE_H
+#define NMIRCU_MODULE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bumped when a change here breaks modules built before it. */
+#define NMI_MODULE_ABI 1u
+
+/* The interrupted registers. Opaque; read them through the host table. */
+struct pt_regs;
+
+/* What the core offers a module. Each function's context is given as (nmi) where a handler may call
+ * it, or (thread) where only init and exit may. None of them blocks or allocates.
+ * The table stays valid until exit returns. */
+struct nmi_host {
+    uint32_t abi;   /* NMI_MODULE_ABI of the core */
+    uint32_t bytes; /* size of this table: later versions only append */
+
+    /* (nmi) The interrupted instruction, stack pointer and frame pointer. */
+    uintptr_t (*instruction_pointer)(const struct pt_regs *regs);
+    uintptr_t (*user_stack_pointer)(const struct pt_regs *regs);
+    uintptr_t (*frame_pointer)(const struct pt_regs *regs);
+
+    /* (nmi) Return addresses of the interrupted thread by its frame pointers, innermost first, the
+     * interrupted instruction itself as element 0. Every load is checked against the bounds of the
+     * thread's stack. Writes at most `most` (0..1024) elements; returns how many. */
+    uint32_t (*walk_stack)(const struct pt_regs *regs, uintptr_t *addresses, uint32_t most);
+
+    /* (nmi) One record for whoever reads this process's rings. Reserve gives `bytes` (1..32768)
+     * of 8-aligned memory in the running CPU's ring, or NULL: the ring is full, and the loss has
+     * been counted. Every reserved record must be committed, by the same thread, before the
+     * handler returns; `kind` is one of enum nmi_record_kind or at least NMI_RECORD_FIRST_FREE. */
+    void *(*record_reserve)(uint32_t kind, uint32_t bytes);
+    void (*record_commit)(void *record);
+
+    /* (nmi) The running thread, as gettid(2). */
+    uint32_t (*thread_id)(void);
+    /* (nmi) CLOCK_MONOTONIC in nanoseconds. */
+    uint64_t (*now_ns)(void);
+};
+
+enum nmi_record_kind {
+    NMI_RECORD_SAMPLE = 1, /* struct nmi_sample */
+    NMI_RECORD_FIRST_FREE = 1024
+};
+
+/* A profiler's record. Little-endian, as the machine; addresses innermost first. */
+struct nmi_sample {
+    uint64_t time_ns;      /* CLOCK_MONOTONIC */
+    uint32_t thread_id;    /* gettid(2) */
+    uint32_t cpu;          /* CPU that took the interrupt */
+    uint32_t address_count; /* 1..1024 */
+    uint32_t flags;        /* NMI_SAMPLE_* */
+    uint64_t addresses[];
+};
+#define NMI_SAMPLE_TRUNCATED 1u /* the walk stopped at its limit of frames */
+
+/* One `key=value` given on the command line. Both are valid only during init. */
+struct nmi_argument {
+    const char *key;
+    const char *value;
+};
+
+struct nmi_module {
+    uint32_t abi;   /* NMI_MODULE_ABI */
+    uint32_t bytes; /* sizeof(struct nmi_module) */
+
+    /* 1..31 characters of [a-z0-9_-]; what `nmi status` lists and `nmi unload` takes. */
+    const char *name;
+    const char *summary; /* one line */
+
+    /* (thread) Returns 0, or refuses with any other value after writing one line, what is wrong and
+     * what would be right, to `error`. Unknown keys must be refused. May block and allocate.
+     * May be null. After a refusal neither handler nor exit is called. */
+    int (*init)(const struct nmi_host *host, const struct nmi_argument *arguments,
+                uint32_t argument_count, char *error, uint32_t error_bytes);
+
+    /* (nmi) Returns how many events it handled: 0 means "not mine". Must not be null. */
+    int (*handler)(struct pt_regs *regs, int cpu);
+
+    /* (thread) Frees what init and the handler acquired. May block. May be null. */
+    void (*exit)(void);
+};
+
+/* The one symbol a module exports. */
+extern __attribute__((visibility("default"))) const struct nmi_module nmi_module;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

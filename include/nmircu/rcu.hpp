@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+//
+// Read-copy update for programs whose readers may be signal handlers.
+//
+// Purpose. A reader looks at shared data without a lock; an updater publishes a new version,
+// waits until no reader can still see the old one, and frees it. Readers here need no
+// registration, take no lock, allocate nothing and may run as the first act of any thread in any
+// signal handler, so "reader" includes an interrupt handler and "free" includes unloading its code.
+//
+// Smallest complete use:
+//
+//     struct config { int limit; };
+//     std::atomic<config*> current;
+//
+//     int read_limit() {                              // any thread, any signal handler
+//         std::scoped_lock section(nmircu::rcu_default_domain());
+//         return nmircu::rcu_dereference(current)->limit;
+//     }
+//
+//     void replace(config* next) {                    // a thread, outside any section
+//         config* old = current.load(std::memory_order_relaxed);
+//         nmircu::rcu_assign_pointer(current, next);
+//         nmircu::rcu_synchronize();
+//         delete old;
+//     }
+//
+// Guarantees. rcu_synchronize returns only when every section that was entered before the call has
+// been left. Sections nest. A section may be entered and left on different CPUs. The default domain
+// is usable before main, inside the first signal of a process, and after static destruction.
+//
+// Misuse. rcu_synchronize inside a section (or inside a handler, which is one) could never return:
+// it stops the program with a message that gives both addresses. Leaving a section by longjmp, or
+// ending a thread inside one, makes every later grace period wait for ever.
+//
+// Limits. fork(): the child keeps the forking thread's own sections and forgets everybody else's.
+// The raw clone and _Fork system calls do not run fork handlers: a child made so must not use RCU.
+// A thread that blocks inside a section holds up every updater.
+//
+// Cost: docs/figures.md.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <type_traits>
+
+#include <nmircu/detail/reader.hpp>
+#include <nmircu/detail/sanitizer.hpp>
+
+namespace nmircu {
+
+// A domain of read-side critical sections. [saferecl.rcu.domain]
+// There is one; users cannot make or copy another.
+class rcu_domain {
+  public:
+    rcu_domain(const rcu_domain&) = delete;
+    rcu_domain& operator=(const rcu_domain&) = delete;
+
+    // Enters a section. Context: thread, signal, irq, nmi. Never blocks, never allocates, may
+    // interrupt itself. About 1 ns on a thread with a registered rseq area.
+    [[gnu::always_inline]] void lock() noexcept { detail::enter_section(); }
+    // As lock; always succeeds. Context: as lock.
+    [[gnu::always_inline]] bool try_lock() noexcept {
+        detail::enter_section();
+        return true;
+    }
+    // Leaves the section that the innermost unmatched lock on this thread entered. Context: as lock.
+    // It may wake a waiting updater, which is one system call; errno is preserved.
+    [[gnu::always_inline]] void unlock() noexcept { detail::exit_section(); }
+
+  private:
+    constexpr rcu_domain() noexcept = default;
+    friend rcu_domain& rcu_default_domain() noexcept;
+};
+
+// The domain every function here works on. Context: thread, signal, irq, nmi.
+[[nodiscard]] rcu_domain& rcu_default_domain() noexcept;
+
+// Blocks until every section entered before the call has been left. Context: thread only, outside
+// any section. Blocks, does not allocate. Concurrent callers share grace periods.
+// Inside a section or a handler: stops the program with a message.
+void rcu_synchronize(rcu_domain& domain = rcu_default_domain()) noexcept;
+
+// Whether the calling thread is inside a section. Context: thread, signal, irq, nmi.
+[[nodiscard]] inline bool rcu_read_held() noexcept {
+    return detail::section_of(platform::this_reader()) >= detail::one_section;
+}
+
+// Publishes `value`: whatever was written before is visible to a section that dereferences it.
+// Context: thread, signal, irq, nmi.
+template <class T>
+inline void rcu_assign_pointer(std::atomic<T*>& pointer, std::type_identity_t<T>* value) noexcept {
+    // [PUB-1] release: the pointee's initialisation precedes the pointer.
+    // Partner: the dependent load in rcu_dereference at [PUB-2].
+    // Weakened: a handler runs with its data uninitialised.
+    pointer.store(value, std::memory_order_release);
+}
+
+// Loads a pointer that rcu_assign_pointer published; call it inside a section and do not use the
+// result after leaving. Context: thread, signal, irq, nmi.
+template <class T>
+[[nodiscard, gnu::always_inline]] inline T* rcu_dereference(const std::atomic<T*>& pointer) noexcept {
+    // [PUB-2] The address dependency orders the pointee's loads after this one on every CPU but
+    // Alpha; the empty asm keeps the compiler from guessing the value and breaking the dependency.
+    // Under ThreadSanitizer, which does not know dependencies, the load is an acquire.
+    // Partner: the release in rcu_assign_pointer at [PUB-1].
+    // Weakened: the new pointer with the old contents behind it.
+    T* value = pointer.load(detail::dereference_order);
+    asm volatile("" : "+r"(value));
+    arch::dependent_load_barrier();
+    return value;
+}
+
+}  // namespace nmircu

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+//
+// What the nmi command and the agent inside a program say to each other over a Unix stream socket.
+//
+// A message is a 32-bit length (little-endian, 1..65536, not counting itself) and that many bytes:
+// fields, each ended by a NUL. A request's first field is a verb, a reply's is `ok` or `error`. One
+// reply per request, in order. A peer that sends a wrong length, an unterminated field or nothing
+// for five seconds in the middle of a message is disconnected; nobody else is affected.
+//
+//   hello                          ok, version, pid
+//   rings                          ok, and the ring memfd as SCM_RIGHTS
+//   start                          ok: the program may go on to main (only where it waits, see below)
+//   load PATH RATE SOURCE k=v...   ok, name, text    RATE in Hz; SOURCE auto, perf or timer;
+//                                                    text: one line on the source chosen, or empty
+//   swap NAME PATH k=v...          ok, name
+//   unload NAME                    ok
+//   status                         ok, then one field per line of the table below
+//   finish                         ok: the command has read everything; the program may end
+//
+//   error CODE TEXT HINT           CODE is one of enum class failure below, in decimal; TEXT says
+//                                  what was tried and what stopped it, HINT what to try
+//
+// Lines of a status reply; values separated by tabs, times in nanoseconds:
+//   agent     version pid
+//   source    kind rate_hz threads unreachable overruns reason      ("none 0 0 0 0" when stopped)
+//   cpus      cpu...                     numbers of the CPUs the columns below stand for
+//   nmi       count...                   per CPU, all NMIs
+//   handler   name generation path calls handled total_ns longest_ns handled...   (per CPU)
+//   unknown   count
+//   forwarded count                      signals that were not ours and went to their owner
+//   lost      count...                   per CPU, records
+//   grace     count median_ns longest_ns
+//
+// Where. Every agent listens on socket_path(pid). A program started by `nmi run` also finds, in the
+// environment variable below, the number of a connected socket; there it waits for `start` before
+// main, and at exit for `finish` (two seconds at the most; not at all once the peer is gone).
+// The variable and our entry of LD_PRELOAD are removed from the environment before main.
+#pragma once
+
+#include <cstdint>
+
+namespace nmircu::agent {
+
+inline constexpr const char* version_text = "1";
+inline constexpr const char* channel_variable = "NMI_AGENT_CHANNEL";
+inline constexpr std::uint32_t most_message_bytes = 65536;
+inline constexpr int message_deadline_ms = 5000;
+inline constexpr int finish_deadline_ms = 2000;
+
+// Why a request was refused. The command's exit status is 1 for all of them; scripts that need to
+// tell them apart read the number from the message.
+enum class failure : std::uint32_t {
+    malformed = 1,        // the request breaks the protocol
+    unknown_verb = 2,
+    module_missing = 3,   // no such file, or not readable
+    module_invalid = 4,   // not a shared object, or no nmi_module symbol, or a bad field in it
+    module_abi = 5,       // built for another version of module.h
+    module_refused = 6,   // its init said no
+    name_taken = 7,
+    name_unknown = 8,
+    source_failed = 9,    // no interrupt source could be started, or another one is running
+    busy = 10,            // the handler's grace period did not end within the deadline
+    internal = 11,
+};
+
+// The socket of the agent in process `pid`: $XDG_RUNTIME_DIR/nmi/PID.sock, or /tmp/nmi-UID/PID.sock
+// where that variable is unset or its directory unusable. The directory is created 0700 and refused
+// if somebody else owns it or may enter it. Empty result: refused, or too long for sun_path; `why`
+// says so in one line.
+// (Declared here, defined in protocol.cpp; both sides must agree on it.)
+
+}  // namespace nmircu::agent

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+//
+// No restartable sequence on this architecture, or none a sanitizer could see: every reader counts
+// in the shared slot with atomics.
+#pragma once
+
+#include <cstdint>
+
+namespace nmircu::arch {
+
+inline constexpr bool has_rseq = false;
+
+template <unsigned Shift, std::uint32_t Limit>
+inline bool rseq_add_release(void*, void*, std::uint64_t) noexcept {
+    return false;
+}
+
+}  // namespace nmircu::arch

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+//
+// What a read-side critical section needs from Linux: the thread's own record, and an addition to
+// a per-CPU word. Inlined into every reader, so it holds nothing else.
+#pragma once
+
+#include <nmircu/arch/rseq.hpp>
+#include <nmircu/detail/reader_state.hpp>
+
+namespace nmircu::platform {
+
+// Thread-local, never lazily allocated (initial-exec), so a signal handler may touch it as its
+// thread's first act. The library exports this and no other variable: a thread-local one is never
+// copy-relocated into a program that was linked without -fPIC.
+extern __thread detail::reader_state reader_state_of_this_thread
+    __attribute__((tls_model("initial-exec"), visibility("default")));
+
+[[gnu::always_inline]] inline detail::reader_state& this_reader() noexcept {
+    return reader_state_of_this_thread;
+}
+
+// Adds to `cpu0_word`'s counterpart in the running CPU's slot; all earlier accesses come first.
+// False, with nothing changed: this thread cannot count per CPU, use the shared slot.
+[[gnu::always_inline]] inline bool per_cpu_add_release(void* per_cpu, void* cpu0_word,
+                                                       std::uint64_t value) noexcept {
+    return arch::rseq_add_release<detail::slot_shift, detail::max_cpus>(per_cpu, cpu0_word, value);
+}
+
+}  // namespace nmircu::platform
