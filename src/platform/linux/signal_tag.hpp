@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+//
+// How the trampoline tells the interrupts of this library's own sources from everybody else's
+// signals: a 64-bit tag that each source makes the kernel deliver, as a timer's or a queued signal's
+// si_value and as a perf event's sig_data. Context: any.
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+
+namespace nmircu::platform {
+
+// SIGTRAP is what perf sends and cannot be chosen. For everything else: SIGSTKFLT, a standard signal
+// (so unread ones merge instead of piling up) that nothing on Linux has ever sent.
+inline constexpr int perf_signal = SIGTRAP;
+inline constexpr int nmi_signal = SIGSTKFLT;
+
+// Upper half: "nmi!". Lower half: the thread the event or timer was made for (0: nmi_raise).
+inline constexpr std::uint64_t signal_tag_magic = 0x6e6d6921ull << 32;
+
+constexpr std::uint64_t signal_tag(std::uint32_t thread_id) noexcept {
+    return signal_tag_magic | thread_id;
+}
+constexpr bool is_signal_tag(std::uint64_t value) noexcept {
+    return (value & ~0xffffffffull) == signal_tag_magic;
+}
+constexpr std::uint32_t signal_tag_thread(std::uint64_t value) noexcept {
+    return static_cast<std::uint32_t>(value);
+}
+
+}  // namespace nmircu::platform
