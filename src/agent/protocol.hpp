@@ -17,6 +17,10 @@
 //   status                         ok, then one field per line of the table below
 //   finish                         ok: the command has read everything; the program may end
 //
+//   exiting                        the one message that is no reply: sent once, on the channel of
+//                                  `nmi run` only, when the program has reached its exit; the
+//                                  command takes a last status, drains the rings, sends `finish`
+//
 //   error CODE TEXT HINT           CODE is one of enum class failure below, in decimal; TEXT says
 //                                  what was tried and what stopped it, HINT what to try
 //
@@ -26,6 +30,7 @@
 //   cpus      cpu...                     numbers of the CPUs the columns below stand for
 //   nmi       count...                   per CPU, all NMIs
 //   handler   name generation path calls handled total_ns longest_ns handled...   (per CPU)
+//   retired   the same, for a handler that was unloaded: its final row, kept until the program ends
 //   unknown   count
 //   forwarded count                      signals that were not ours and went to their owner
 //   lost      count...                   per CPU, records
@@ -37,7 +42,11 @@
 // The variable and our entry of LD_PRELOAD are removed from the environment before main.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace nmircu::agent {
 
@@ -63,10 +72,34 @@ enum class failure : std::uint32_t {
     internal = 11,
 };
 
-// The socket of the agent in process `pid`: $XDG_RUNTIME_DIR/nmi/PID.sock, or /tmp/nmi-UID/PID.sock
-// where that variable is unset or its directory unusable. The directory is created 0700 and refused
-// if somebody else owns it or may enter it. Empty result: refused, or too long for sun_path; `why`
-// says so in one line.
-// (Declared here, defined in protocol.cpp; both sides must agree on it.)
+using message = std::vector<std::string>;
+
+// A message as it goes over the socket. Empty if it cannot be sent: no field, a field with a NUL
+// inside, or more than most_message_bytes.
+std::string encode(const message& fields);
+
+enum class frame_state : std::uint8_t { incomplete, complete, malformed };
+
+// Reads the message at the front of `received`. complete: `fields` is it, and it took the first
+// `consumed` bytes. incomplete: wait for more. malformed: disconnect; nothing after it can be
+// trusted. `fields` and `consumed` are touched only when complete.
+frame_state decode(std::string_view received, message& fields, std::size_t& consumed);
+
+// Where the socket of a process lives: its own user and the XDG_RUNTIME_DIR it was started with
+// (null or empty if none).
+struct socket_owner {
+    unsigned uid;
+    const char* runtime_directory;
+};
+enum class directory_use : std::uint8_t { look, create };
+
+// $XDG_RUNTIME_DIR/nmi/PID.sock, or /tmp/nmi-UID/PID.sock where that variable is unset or its
+// directory unusable (not absolute, missing, or not the owner's alone). The directory `nmi` is
+// created 0700 on request, and refused if somebody else owns it or may enter it. Empty result:
+// refused, or too long for sun_path; `why` says so in one line.
+std::string socket_path_of(const socket_owner& owner, int pid, directory_use use, std::string& why);
+
+// The same for process `pid` of the calling process's user and environment; creates the directory.
+std::string socket_path(int pid, std::string& why);
 
 }  // namespace nmircu::agent
