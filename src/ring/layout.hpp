@@ -15,12 +15,17 @@
 //
 //   63            32 31        20 19            0
 //   +---------------+------------+--------------+
-//   | position >> 3 |    kind    | bytes, all   |    header word; written last, with release
+//   | position tag  |    kind    | bytes, all   |    header word; written last, with release
 //   +---------------+------------+--------------+
 //
-// The upper half says which lap of the ring the word belongs to, so memory left from an earlier lap
-// never looks committed, the reader need not clean up, and after a crash it can search for the next
-// committed record beyond one that was reserved and never finished.
+// The tag says which lap of the ring the word belongs to, so memory left from an earlier lap never
+// looks committed, the reader need not clean up, and after a crash it can search for the next
+// committed record beyond one that was reserved and never finished. It is the position in words with
+// the top bit turned over, so that it is none of what payloads are full of: in the first 16 GiB of a
+// ring no user-space address, time or small number has that upper half.
+//
+// The memfd is sealed against shrinking (F_SEAL_SHRINK); the reader refuses one that is not, because
+// its writer could make the reader fault.
 #pragma once
 
 #include <atomic>
@@ -58,9 +63,12 @@ inline constexpr std::uint32_t most_kind = 0xfff;
 inline constexpr std::uint32_t most_record_bytes = 0xfffff & ~7u;
 inline constexpr std::uint32_t header_bytes = 8;
 
+constexpr std::uint32_t position_tag(std::uint64_t position) noexcept {
+    return static_cast<std::uint32_t>(position >> 3) ^ 0x80000000u;
+}
 constexpr std::uint64_t header_word(std::uint64_t position, std::uint32_t kind,
                                     std::uint32_t bytes) noexcept {
-    return (position >> 3) << 32 | std::uint64_t{kind} << 20 | bytes;
+    return std::uint64_t{position_tag(position)} << 32 | std::uint64_t{kind} << 20 | bytes;
 }
 
 }  // namespace nmircu::ring
