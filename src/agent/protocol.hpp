@@ -29,7 +29,8 @@
 //   source    kind rate_hz threads unreachable overruns reason      ("none 0 0 0 0" when stopped)
 //   cpus      cpu...                     numbers of the CPUs the columns below stand for
 //   nmi       count...                   per CPU, all NMIs
-//   handler   name generation path calls handled total_ns longest_ns handled...   (per CPU)
+//   handler   name generation path calls handled timed_calls total_ns longest_ns handled...
+//             (the last per CPU; total_ns is the time spent in the timed_calls alone)
 //   retired   the same, for a handler that was unloaded: its final row, kept until the program ends
 //   unknown   count
 //   forwarded count                      signals that were not ours and went to their owner
