@@ -46,6 +46,8 @@
 
 #include <nmircu/rcu.hpp>
 
+#pragma GCC visibility push(default)
+
 namespace nmircu {
 
 // The interrupted registers. Defined by the platform; use the accessors.
@@ -98,7 +100,7 @@ void unset_nmi_callback() noexcept;
 enum class nmi_type : std::uint8_t { local, external, unknown };
 inline constexpr unsigned nmi_type_count = 3;
 
-enum class [[nodiscard]] nmi_error : std::uint8_t {
+enum class [[nodiscard]] nmi_error : std::uint8_t{
     none,
     null_handler,   // the handler is null
     bad_name,       // null, empty, or longer than nmi_name_bytes - 1
@@ -140,8 +142,8 @@ class nmi_handler {
     int id_ = -1;
 };
 
-// What has been observed of one handler. Sums over the CPUs are taken without stopping anyone: exact
-// once the handler is idle.
+// What has been observed of one handler. Sums over the CPUs are taken without stopping anyone:
+// exact once the handler is idle.
 struct nmi_handler_statistics {
     char name[nmi_name_bytes];
     nmi_type type;
@@ -163,8 +165,8 @@ unsigned nmi_handlers(nmi_handler_statistics* out, unsigned most, std::uint64_t*
 [[nodiscard]] std::uint64_t nmi_unknown_count() noexcept;
 [[nodiscard]] std::uint64_t nmi_forwarded_count() noexcept;
 
-// One dispatch in `interval` has its handlers timed (1: all of them, exact maxima; 0: none). Reading
-// the clock costs more than the rest of a dispatch, so the default is 16. Context: any.
+// One dispatch in `interval` has its handlers timed (1: all of them, exact maxima; 0: none).
+// Reading the clock costs more than the rest of a dispatch, so the default is 16. Context: any.
 void nmi_set_timing_interval(std::uint32_t interval) noexcept;
 
 // Takes the interrupt: installs the permanent trampoline. Context: thread. Idempotent.
@@ -178,3 +180,5 @@ int nmi_raise_self() noexcept;
 int nmi_raise(int tid) noexcept;
 
 }  // namespace nmircu
+
+#pragma GCC visibility pop

@@ -46,6 +46,8 @@
 #include <nmircu/detail/reader.hpp>
 #include <nmircu/detail/sanitizer.hpp>
 
+#pragma GCC visibility push(default)
+
 namespace nmircu {
 
 // A domain of read-side critical sections. [saferecl.rcu.domain]
@@ -63,8 +65,8 @@ class rcu_domain {
         detail::enter_section();
         return true;
     }
-    // Leaves the section that the innermost unmatched lock on this thread entered. Context: as lock.
-    // It may wake a waiting updater, which is one system call; errno is preserved.
+    // Leaves the section that the innermost unmatched lock on this thread entered. Context: as
+    // lock. It may wake a waiting updater, which is one system call; errno is preserved.
     [[gnu::always_inline]] void unlock() noexcept { detail::exit_section(); }
 
   private:
@@ -80,6 +82,16 @@ class rcu_domain {
 // Inside a section or a handler: stops the program with a message.
 void rcu_synchronize(rcu_domain& domain = rcu_default_domain()) noexcept;
 
+// What the default domain has done so far. Times include waiting for other updaters' grace periods.
+struct rcu_statistics {
+    std::uint64_t grace_periods;  // completed
+    std::uint64_t shared;         // calls served by a grace period that another call ran
+    std::uint64_t median_ns;      // of the completed ones, within 13 %
+    std::uint64_t longest_ns;
+};
+// Context: any. Sums are taken without stopping anyone.
+[[nodiscard]] rcu_statistics rcu_read_statistics() noexcept;
+
 // Whether the calling thread is inside a section. Context: thread, signal, irq, nmi.
 [[nodiscard]] inline bool rcu_read_held() noexcept {
     return detail::section_of(platform::this_reader()) >= detail::one_section;
@@ -90,7 +102,7 @@ void rcu_synchronize(rcu_domain& domain = rcu_default_domain()) noexcept;
 template <class T>
 inline void rcu_assign_pointer(std::atomic<T*>& pointer, std::type_identity_t<T>* value) noexcept {
     // [PUB-1] release: the pointee's initialisation precedes the pointer.
-    // Partner: the dependent load in rcu_dereference at [PUB-2].
+    // Partner: the dependent load in rcu_dereference, [PUB-2].
     // Weakened: a handler runs with its data uninitialised.
     pointer.store(value, std::memory_order_release);
 }
@@ -98,7 +110,8 @@ inline void rcu_assign_pointer(std::atomic<T*>& pointer, std::type_identity_t<T>
 // Loads a pointer that rcu_assign_pointer published; call it inside a section and do not use the
 // result after leaving. Context: thread, signal, irq, nmi.
 template <class T>
-[[nodiscard, gnu::always_inline]] inline T* rcu_dereference(const std::atomic<T*>& pointer) noexcept {
+[[nodiscard, gnu::always_inline]] inline T* rcu_dereference(
+    const std::atomic<T*>& pointer) noexcept {
     // [PUB-2] The address dependency orders the pointee's loads after this one on every CPU but
     // Alpha; the empty asm keeps the compiler from guessing the value and breaking the dependency.
     // Under ThreadSanitizer, which does not know dependencies, the load is an acquire.
@@ -111,3 +124,5 @@ template <class T>
 }
 
 }  // namespace nmircu
+
+#pragma GCC visibility pop

@@ -8,6 +8,8 @@
 #include <nmircu/arch/cpu.hpp>
 #include <nmircu/platform/reader.hpp>
 
+#pragma GCC visibility push(default)
+
 namespace nmircu::detail {
 
 // The slow halves, in src/rcu/reader.cpp. They count in the shared slot, or first find out that
@@ -45,15 +47,15 @@ namespace nmircu::detail {
     }
     // [RD-1] compiler fence: the count and the nesting word precede every access of the section.
     // Partner: the process-wide barrier at [GP-2], src/rcu/grace_period.cpp, which turns it into a
-    // CPU fence when one is needed. Threads that counted in the shared slot have a real fence,
-    // [RD-3]. Weakened: an access moves above the count, where no grace period waits for it.
+    // CPU fence when one is needed. A thread that counted in the shared slot has run a real one.
+    // Weakened: an access moves above the count, where no grace period waits for it.
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
 [[gnu::always_inline]] inline void exit_section() noexcept {
     // [RD-2] compiler fence: every access of the section precedes the drop of the nesting word and
-    // the count, which is a release on every architecture (per_cpu_add_release, or [RD-4]).
-    // Partner: the acquire scan at [GP-4], src/rcu/grace_period.cpp.
+    // the count, which is a release on every architecture (per_cpu_add_release).
+    // Partner: the acquire scan at [GP-7], src/rcu/grace_period.cpp.
     // Weakened: an object is freed while this CPU still reads it.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     reader_state& self = platform::this_reader();
@@ -69,8 +71,8 @@ namespace nmircu::detail {
             exit_slow(self, phase);
             return;
         }
-        // Relaxed: if this misses the updater's announcement, the updater's barrier at [GP-5] came
-        // later than our count, and its second scan sees the count.
+        // Relaxed: if this misses the updater's announcement, the updater's barrier before
+        // its last scan came later than our count, and that scan sees the count.
         if (domain.waiting.load(std::memory_order_relaxed) != 0) [[unlikely]] {
             wake_updater(domain, phase);
         }
@@ -80,3 +82,5 @@ namespace nmircu::detail {
 }
 
 }  // namespace nmircu::detail
+
+#pragma GCC visibility pop

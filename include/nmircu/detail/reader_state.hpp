@@ -37,6 +37,9 @@ struct domain_state {
     reader_slot cpu[max_cpus]{};
 };
 
+// Defined in src/rcu/default_domain.cpp; constant-initialised, never destroyed.
+extern domain_state default_domain __attribute__((visibility("hidden")));
+
 // `section` is nesting << 1 | phase: one word, so that one store changes both.
 inline constexpr std::uint64_t one_section = 2;
 
@@ -55,8 +58,10 @@ struct reader_state {
     // Where the outermost section began: a code address, for messages about misuse and stalls.
     const void* entered_at;
     running_handler* handler;
-    // Depth of nmi_enter, and whether this thread holds the grace-period lock (fork needs to know).
+    // Depth of nmi_enter, and how many dispatches are left before one is timed again.
     std::uint32_t nmi_depth;
+    std::uint32_t until_timed;
+    // Whether this thread holds the grace-period lock: a fork in a handler needs to know.
     std::uint32_t is_updater;
 };
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 //
 // How the trampoline tells the interrupts of this library's own sources from everybody else's
-// signals: a 64-bit tag that each source makes the kernel deliver, as a timer's or a queued signal's
-// si_value and as a perf event's sig_data. Context: any.
+// signals: a 64-bit tag that each source makes the kernel deliver, as a timer's or a queued
+// signal's si_value and as a perf event's sig_data. Context: any.
 #pragma once
 
 #include <csignal>
 #include <cstdint>
+#include <cstring>
 
 namespace nmircu::platform {
 
-// SIGTRAP is what perf sends and cannot be chosen. For everything else: SIGSTKFLT, a standard signal
-// (so unread ones merge instead of piling up) that nothing on Linux has ever sent.
+// SIGTRAP is what perf sends and cannot be chosen. For everything else: SIGSTKFLT, a standard
+// signal (so unread ones merge instead of piling up) that nothing on Linux has ever sent.
 inline constexpr int perf_signal = SIGTRAP;
 inline constexpr int nmi_signal = SIGSTKFLT;
 
@@ -26,6 +27,17 @@ constexpr bool is_signal_tag(std::uint64_t value) noexcept {
 }
 constexpr std::uint32_t signal_tag_thread(std::uint64_t value) noexcept {
     return static_cast<std::uint32_t>(value);
+}
+
+// si_code of a perf event's SIGTRAP, and its sig_data (uapi/asm-generic/siginfo.h, _sigfault._perf;
+// glibc 2.36 names neither). The layout is that of 64-bit kernels.
+inline constexpr int trap_perf = 6;
+inline std::uint64_t perf_signal_data(const siginfo_t* info) noexcept {
+    static_assert(sizeof(void*) == 8);
+    constexpr std::size_t data_at = 24;
+    std::uint64_t data;
+    std::memcpy(&data, reinterpret_cast<const char*>(info) + data_at, sizeof(data));
+    return data;
 }
 
 }  // namespace nmircu::platform

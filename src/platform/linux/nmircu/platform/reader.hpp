@@ -19,11 +19,13 @@ extern __thread detail::reader_state reader_state_of_this_thread
     return reader_state_of_this_thread;
 }
 
-// Adds to `cpu0_word`'s counterpart in the running CPU's slot; all earlier accesses come first.
-// False, with nothing changed: this thread cannot count per CPU, use the shared slot.
+// Adds to the word at `cpu0_word + (cpu << Shift)` of the running CPU; all earlier accesses come
+// first. False, with nothing changed: this thread cannot count per CPU, use a shared word.
+// `per_cpu` is reader_state::per_cpu, not null.
+template <unsigned Shift = detail::slot_shift>
 [[gnu::always_inline]] inline bool per_cpu_add_release(void* per_cpu, void* cpu0_word,
                                                        std::uint64_t value) noexcept {
-    return arch::rseq_add_release<detail::slot_shift, detail::max_cpus>(per_cpu, cpu0_word, value);
+    return arch::rseq_add_release<Shift, detail::max_cpus>(per_cpu, cpu0_word, value);
 }
 
 }  // namespace nmircu::platform

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+//
+// The trampoline: from a signal to do_nmi and back. It enters a read-side section before any
+// pointer to code that could go away is loaded, and leaves it here, in permanent code.
+#include "platform/linux/signal_vector.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <nmircu/arch/context.hpp>
+#include <nmircu/platform/interrupt.hpp>
+#include <nmircu/platform/port.hpp>
+
+#include "platform/linux/pt_regs.hpp"
+#include "platform/linux/signal_tag.hpp"
+#include "platform/lock.hpp"
+
+namespace nmircu {
+
+std::uintptr_t instruction_pointer(const pt_regs* regs) noexcept {
+    return arch::instruction_pointer(*regs->context);
+}
+std::uintptr_t user_stack_pointer(const pt_regs* regs) noexcept {
+    return arch::stack_pointer(*regs->context);
+}
+std::uintptr_t frame_pointer(const pt_regs* regs) noexcept {
+    return arch::frame_pointer(*regs->context);
+}
+
+namespace platform {
+
+namespace {
+
+struct signal_vector {
+    int signal;
+    bool attached;
+    // Written before the trampoline is installed, constant afterwards.
+    struct sigaction previous;
+};
+
+constinit lock attaching;
+constinit signal_vector vectors[] = {{perf_signal, false, {}}, {nmi_signal, false, {}}};
+constinit std::atomic<signal_filter> filter{nullptr};
+
+signal_vector& vector_of(int signal) noexcept {
+    return signal == perf_signal ? vectors[0] : vectors[1];
+}
+
+bool raised_by_us(const siginfo_t* info) noexcept {
+    if (info->si_signo == perf_signal && info->si_code == trap_perf) {
+        return is_signal_tag(perf_signal_data(info));
+    }
+    if (info->si_code == SI_TIMER || info->si_code == SI_QUEUE) {
+        return is_signal_tag(reinterpret_cast<std::uintptr_t>(info->si_value.sival_ptr));
+    }
+    return false;
+}
+
+bool passes_filter(const siginfo_t* info) noexcept {
+    // [SV-1] acquire: the filter's state precedes its address. Partner: [SV-2].
+    // Weakened: a filter runs before what it looks at is initialised.
+    const signal_filter current = filter.load(std::memory_order_acquire);
+    return current == nullptr || current(info);
+}
+
+// What the kernel does for a signal without a handler: end the process, as that signal ends it.
+void default_action(int signal) noexcept {
+    struct sigaction action = {};
+    action.sa_handler = SIG_DFL;
+    ::sigaction(signal, &action, nullptr);
+    ::syscall(SYS_tgkill, ::getpid(), ::syscall(SYS_gettid), signal);
+    sigset_t only;
+    sigemptyset(&only);
+    sigaddset(&only, signal);
+    pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
+}
+
+// SI_KERNEL and the codes of faults: not sent by anyone, so ignoring it would repeat it for ever.
+bool is_fault(const siginfo_t* info) noexcept {
+    return info->si_code > 0;
+}
+
+// Calls the signal's previous owner as the kernel would have: its mask, its argument list.
+void call_previous_owner(int signal, siginfo_t* info, ucontext_t* context) noexcept {
+    const struct sigaction& owner = vector_of(signal).previous;
+    const bool takes_info = (owner.sa_flags & SA_SIGINFO) != 0;
+    if (!takes_info && owner.sa_handler == SIG_IGN && !is_fault(info)) return;
+    if (!takes_info && (owner.sa_handler == SIG_DFL || owner.sa_handler == SIG_IGN)) {
+        default_action(signal);
+        return;
+    }
+    sigset_t mask = context->uc_sigmask;
+    sigorset(&mask, &mask, &owner.sa_mask);
+    if ((owner.sa_flags & SA_NODEFER) == 0) sigaddset(&mask, signal);
+    // The kernel restores the interrupted mask when the trampoline returns.
+    pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+    if (takes_info) {
+        owner.sa_sigaction(signal, info, context);
+    } else {
+        owner.sa_handler(signal);
+    }
+}
+
+void trampoline(int signal, siginfo_t* info, void* context) {
+    const int saved_errno = errno;
+    pt_regs regs{static_cast<ucontext_t*>(context), info,
+                 raised_by_us(info) ? nmi_type::local : nmi_type::external, false};
+    detail::enter_section();
+    if (regs.type != nmi_type::local || passes_filter(info)) do_nmi(&regs, 0);
+    detail::exit_section();
+    errno = saved_errno;
+    if (regs.forward) call_previous_owner(signal, info, regs.context);
+}
+
+// Everything that can be deferred; not the faults, which the kernel would kill the program for.
+sigset_t maskable_signals() noexcept {
+    sigset_t set;
+    sigfillset(&set);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
+        sigdelset(&set, fault);
+    return set;
+}
+
+int queue_to(int thread_id) noexcept {
+    siginfo_t info = {};
+    info.si_code = SI_QUEUE;
+    info.si_pid = ::getpid();
+    info.si_uid = ::getuid();
+    info.si_value.sival_ptr = reinterpret_cast<void*>(signal_tag(0));
+    const int saved_errno = errno;
+    const long result = ::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), thread_id, nmi_signal, &info);
+    const int error = result == 0 ? 0 : errno;
+    errno = saved_errno;
+    return error;
+}
+
+}  // namespace
+
+nmi_type interrupt_type(const pt_regs* regs) noexcept {
+    return regs->type;
+}
+
+bool hand_to_previous_owner(pt_regs* regs) noexcept {
+    if (regs->type != nmi_type::external) return false;
+    regs->forward = true;
+    return true;
+}
+
+int attach_signal(int signal) noexcept {
+    if (signal != perf_signal && signal != nmi_signal) return EINVAL;
+    lock_guard guard(attaching);
+    signal_vector& vector = vector_of(signal);
+    if (vector.attached) return 0;
+    // Asked for first: the trampoline may run the moment it is installed.
+    if (::sigaction(signal, nullptr, &vector.previous) != 0) return errno;
+    struct sigaction action = {};
+    action.sa_sigaction = trampoline;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    action.sa_mask = maskable_signals();
+    if (::sigaction(signal, &action, nullptr) != 0) return errno;
+    vector.attached = true;
+    return 0;
+}
+
+void set_signal_filter(signal_filter next) noexcept {
+    // [SV-2] release: what the filter looks at precedes its address. Partner: [SV-1].
+    // Weakened: as [SV-1].
+    filter.store(next, std::memory_order_release);
+}
+
+}  // namespace platform
+
+int nmi_attach() noexcept {
+    return platform::attach_signal(platform::nmi_signal);
+}
+
+int nmi_raise_self() noexcept {
+    return platform::queue_to(static_cast<int>(platform::port::current_thread()));
+}
+
+int nmi_raise(int tid) noexcept {
+    return tid <= 0 ? ESRCH : platform::queue_to(tid);
+}
+
+}  // namespace nmircu

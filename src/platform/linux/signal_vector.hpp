@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+//
+// The NMI vector of user space: a signal whose sigaction is installed once and stays. Handlers come
+// and go behind it. A late signal, raised before its source was stopped, therefore always finds
+// mapped code.
+#pragma once
+
+#include <csignal>
+
+namespace nmircu::platform {
+
+// Installs the trampoline for `signal` (perf_signal or nmi_signal), remembering the previous owner.
+// Context: thread. Returns 0 or an errno value. Idempotent.
+int attach_signal(int signal) noexcept;
+
+// Asked about each of our own signals before it is dispatched; false swallows it (a duplicate,
+// say). Context of the filter: nmi, inside a read-side section; so one that is replaced is unused
+// after rcu_synchronize. Null: none.
+using signal_filter = bool (*)(const siginfo_t* info);
+void set_signal_filter(signal_filter filter) noexcept;
+
+}  // namespace nmircu::platform

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+//
+// What a platform must provide to the engine, as a concept; each platform offers a struct `port`
+// in <nmircu/platform/port.hpp> and ends by asserting that it satisfies this. Freestanding.
+#pragma once
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+
+namespace nmircu::platform {
+
+enum class wait_result : std::uint8_t { woken, timed_out };
+
+inline constexpr std::uint64_t forever_ns = ~std::uint64_t{0};
+
+template <class Port>
+concept platform_port = requires(std::atomic<std::uint32_t>& word, std::uint32_t value,
+                                 std::uint64_t ns, const char* text) {
+    // After true, barrier_everyone works for the rest of this process's life. Idempotent.
+    { Port::prepare_barrier_everyone() }
+    noexcept->std::same_as<bool>;
+    // A full memory barrier on every CPU that runs this program. Any context.
+    { Port::barrier_everyone() }
+    noexcept;
+    // CPU numbers are below this, for ever.
+    { Port::possible_cpus() }
+    noexcept->std::same_as<unsigned>;
+    { Port::current_cpu() }
+    noexcept->std::same_as<unsigned>;
+    { Port::current_thread() }
+    noexcept->std::same_as<unsigned>;
+    // What reader_state::per_cpu should be for the calling thread: null if it cannot count per CPU.
+    { Port::per_cpu_area() }
+    noexcept->std::same_as<void*>;
+    // Sleeps while word == value, at most ns; may also return early. Thread context.
+    { Port::wait(word, value, ns) }
+    noexcept->std::same_as<wait_result>;
+    // Any context; preserves errno.
+    { Port::wake_all(word) }
+    noexcept;
+    { Port::now_ns() }
+    noexcept->std::same_as<std::uint64_t>;
+    // A span of arch::cycle_counter in nanoseconds.
+    { Port::cycles_to_ns(ns) }
+    noexcept->std::same_as<std::uint64_t>;
+    // Shows one line to a person. Any context.
+    { Port::report(text) }
+    noexcept;
+    // Shows one line and stops the program. Any context.
+    { Port::panic(text) }
+    noexcept;
+};
+
+}  // namespace nmircu::platform

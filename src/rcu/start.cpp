@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+//
+// The engine's beginning in a process, and its second beginning in a forked child.
+#include "rcu/engine.hpp"
+
+namespace nmircu::detail {
+
+void start_engine(barrier_choice choice) noexcept {
+    rcu::engine_state& engine = rcu::engine;
+    // The lock: no grace period is in flight while the readers' mode changes.
+    platform::lock_guard guard(engine.updaters);
+    if (engine.started.load(std::memory_order_relaxed)) return;  // written with the lock held
+    // Relaxed: only updaters read it, with the lock held.
+    engine.cpus.store(platform::port::possible_cpus(), std::memory_order_relaxed);
+    if (choice == barrier_choice::best && platform::port::prepare_barrier_everyone()) {
+        // [GP-6] release: the process is registered before any reader relies on the barrier, and
+        // the grace periods before this one are over. Partner: [RD-5], src/rcu/reader.cpp.
+        // Weakened: a reader without a fence meets an updater without the barrier.
+        engine.asymmetric.store(true, std::memory_order_release);
+    }
+    engine.started.store(true, std::memory_order_relaxed);  // written with the lock held
+}
+
+// The child has one thread and a copy of everybody's counts. Only this thread's own section is
+// still open; every other reader is gone. All signals are blocked: the stores below do not race.
+void engine_forked() noexcept {
+    domain_state& domain = default_domain;
+    rcu::engine_state& engine = rcu::engine;
+    reader_state& self = platform::this_reader();
+
+    // Relaxed throughout: there is one thread.
+    const auto clear = [](reader_slot& slot) {
+        for (unsigned phase = 0; phase < 2; ++phase) {
+            slot.enter[phase].store(0, std::memory_order_relaxed);
+            slot.exit[phase].store(0, std::memory_order_relaxed);
+        }
+    };
+    clear(domain.shared);
+    const std::uint32_t cpus = engine.cpus.load(std::memory_order_relaxed);
+    for (unsigned cpu = 0; cpu < cpus; ++cpu)
+        clear(domain.cpu[cpu]);
+
+    const std::uint64_t section = section_of(self);
+    if (section >= one_section) {
+        domain.shared.enter[section & 1].store(1, std::memory_order_relaxed);
+    }
+    domain.waiting.store(0, std::memory_order_relaxed);
+
+    // A fork in a handler that interrupted the updater itself: its grace period goes on.
+    if (self.is_updater != 0) return;
+    engine.updaters.reset();
+    const std::uint64_t sequence = engine.sequence.load(std::memory_order_relaxed);
+    engine.sequence.store((sequence + 1) & ~1ull, std::memory_order_relaxed);
+}
+
+}  // namespace nmircu::detail
