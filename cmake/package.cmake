@@ -1,2 +1,59 @@
 # SPDX-License-Identifier: MIT
-# What `cmake --install` puts where.
+# What `cmake --install` puts where: the library in both forms with its headers, a CMake package and
+# a pkg-config file; the nmi command; and, under lib/nmircu, the agent and the loadable handlers.
+include(CMakePackageConfigHelpers)
+set(NMIRCU_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/nmircu)
+
+# nmircu_plugins_below(FOLDER OUT): the targets below FOLDER that are loaded, never linked.
+function(nmircu_plugins_below folder out)
+    get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+    get_property(subfolders DIRECTORY ${folder} PROPERTY SUBDIRECTORIES)
+    set(found)
+    foreach(target IN LISTS targets)
+        get_target_property(type ${target} TYPE)
+        if(type STREQUAL "MODULE_LIBRARY")
+            list(APPEND found ${target})
+        endif()
+    endforeach()
+    foreach(subfolder IN LISTS subfolders)
+        nmircu_plugins_below(${subfolder} below)
+        list(APPEND found ${below})
+    endforeach()
+    set(${out} ${found} PARENT_SCOPE)
+endfunction()
+
+# Headers. The same-named ones of the chosen architecture and platform come with the public ones that
+# inline them; a platform's other headers are its own.
+install(DIRECTORY include/nmircu TYPE INCLUDE FILES_MATCHING PATTERN *.hpp PATTERN *.h)
+install(DIRECTORY src/arch/${NMIRCU_ARCH}/nmircu TYPE INCLUDE FILES_MATCHING PATTERN *.hpp)
+install(FILES src/platform/linux/nmircu/platform/reader.hpp
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nmircu/platform)
+
+# Libraries, and find_package(nmircu): nmircu::nmircu is static, nmircu::shared is not.
+set_target_properties(nmircu_shared PROPERTIES EXPORT_NAME shared)
+install(TARGETS nmircu nmircu_shared EXPORT nmircu)
+install(EXPORT nmircu NAMESPACE nmircu:: FILE nmircuTargets.cmake
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nmircu)
+configure_package_config_file(cmake/nmircuConfig.cmake.in nmircuConfig.cmake
+    INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nmircu)
+write_basic_package_version_file(nmircuConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES
+    ${PROJECT_BINARY_DIR}/nmircuConfig.cmake ${PROJECT_BINARY_DIR}/nmircuConfigVersion.cmake
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nmircu)
+
+# pkg-config. The file finds its prefix from where it lies, so an installed tree may be moved.
+file(RELATIVE_PATH NMIRCU_PC_TO_PREFIX
+    ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+configure_file(cmake/nmircu.pc.in nmircu.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/nmircu.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# The command and what it loads.
+if(TARGET nmi)
+    install(TARGETS nmi)
+endif()
+foreach(folder IN ITEMS src modules)
+    nmircu_plugins_below(${PROJECT_SOURCE_DIR}/${folder} plugins)
+    if(plugins)
+        install(TARGETS ${plugins} LIBRARY DESTINATION ${NMIRCU_PLUGIN_DIR})
+    endif()
+endforeach()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from tree import CPP, ROOT, TreeTest, files
 
-# Folder -> layer; the longest match counts. `offered` is what every platform has, `platform` what
-# one of them keeps to itself.
+# Folder -> layer; the longest match counts. `offered` is what every platform has or shares (the
+# files right in src/platform), `platform` what one of them keeps to itself.
 LAYER_OF = {
     "include": "public",
     "src/arch": "arch",
-    "src/platform": "platform",
+    "src/platform": "offered",
+    "src/platform/*": "platform",
     "src/platform/*/nmircu/platform": "offered",
     "src/rcu": "rcu",
     "src/interrupt": "interrupt",
@@ -44,7 +45,7 @@ def layer_of(path):
     best = None
     for pattern, layer in LAYER_OF.items():
         depth = len(pattern.split("/"))
-        if Path(*path.parts[:depth]).match(pattern) and len(path.parts) > depth:
+        if len(path.parts) > depth and Path(*path.parts[:depth]).match(pattern):
             if best is None or depth > best[0]:
                 best = (depth, layer)
     return best and best[1]

@@ -8,14 +8,14 @@ import unittest
 from tree import CPP, ROOT, TreeTest, files
 
 LICENCE = "SPDX-License-Identifier: MIT"
-SOURCE = (*CPP, ".py", ".sh", ".cmake", ".S", ".s", ".ld", ".pml")
-SOURCE_NAMES = {"CMakeLists.txt", ".clang-format", "test", "run", "bench"}
+SOURCE = (*CPP, ".py", ".sh", ".cmake", ".in", ".S", ".s", ".ld", ".pml")
+SOURCE_NAMES = {"CMakeLists.txt", ".clang-format"}
 # Folders that exist on some machine only; a program's own use of /tmp is none of them.
 MACHINE_PATH = re.compile(r"(?<![\w.})/-])/(work|root|home/\w+|tmp/p\b)(?=[/\s`'\").,:]|$)")
 
 
-def is_source(path):
-    return path.suffix in SOURCE or path.name in SOURCE_NAMES
+def is_source(path, text):
+    return path.suffix in SOURCE or path.name in SOURCE_NAMES or text.startswith("#!")
 
 
 def problems(root):
@@ -26,7 +26,7 @@ def problems(root):
             continue
         text = data.decode(errors="replace")
         lines = text.split("\n")
-        if is_source(path) and not any(LICENCE in line for line in lines[:3]):
+        if is_source(path, text) and not any(LICENCE in line for line in lines[:3]):
             found.append(f"{path}:1: no line `{LICENCE}` among the first three")
         if data and not text.endswith("\n"):
             found.append(f"{path}:{len(lines)}: no newline at the end")
@@ -45,6 +45,7 @@ class Text(TreeTest):
     def test_finds_a_missing_licence(self):
         self.assert_finds(problems, {"src/a.cpp": "int a;\n"}, "SPDX")
         self.assert_finds(problems, {"CMakeLists.txt": "project(a)\n"}, "SPDX")
+        self.assert_finds(problems, {"tool": "#!/bin/sh\n"}, "SPDX")
         self.assert_finds(problems, {"notes.md": "text\n"}, None)
 
     def test_finds_an_unfinished_line(self):
