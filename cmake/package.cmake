@@ -47,13 +47,15 @@ file(RELATIVE_PATH NMIRCU_PC_TO_PREFIX
 configure_file(cmake/nmircu.pc.in nmircu.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/nmircu.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-# The command and what it loads.
+# The command and what it loads: the agent from lib/nmircu, handlers from lib/nmircu/modules.
 if(TARGET nmi)
     install(TARGETS nmi)
 endif()
-foreach(folder IN ITEMS src modules)
-    nmircu_plugins_below(${PROJECT_SOURCE_DIR}/${folder} plugins)
-    if(plugins)
-        install(TARGETS ${plugins} LIBRARY DESTINATION ${NMIRCU_PLUGIN_DIR})
-    endif()
-endforeach()
+nmircu_plugins_below(${PROJECT_SOURCE_DIR}/src agent)
+if(agent)
+    install(TARGETS ${agent} LIBRARY DESTINATION ${NMIRCU_PLUGIN_DIR})
+endif()
+nmircu_plugins_below(${PROJECT_SOURCE_DIR}/modules modules)
+if(modules)
+    install(TARGETS ${modules} LIBRARY DESTINATION ${NMIRCU_PLUGIN_DIR}/modules)
+endif()

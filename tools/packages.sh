@@ -1,12 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# Installs what packages.txt asks for. Sourced by ./run, ./test and ./bench in the tree's root.
+# Installs what packages.txt asks for. Sourced by ./run, ./test and ./bench.
+
+packages_file=${BASH_SOURCE[0]%/*}/../packages.txt
 
 # missing_packages TAG...: the packages of these tags that are not installed, one a line.
 missing_packages() {
     local tag wanted=()
     for tag in "$@"; do
-        mapfile -t -O "${#wanted[@]}" wanted < <(sed -n "s/^\[$tag\] *//p" packages.txt)
+        mapfile -t -O "${#wanted[@]}" wanted < <(sed -n "s/^\[$tag\] *//p" "$packages_file")
     done
     # dpkg-query reports packages it has never heard of by its exit status alone.
     comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) <(

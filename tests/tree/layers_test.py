@@ -53,7 +53,7 @@ def layer_of(path):
 
 def search_path(root):
     """Where an include may be found, beside the including file's own folder."""
-    folders = [Path("include"), Path("src"), Path("cmd/nmi")]
+    folders = [Path("include"), Path("src"), Path("cmd")]
     for parent in ("src/arch", "src/platform"):
         if (root / parent).is_dir():
             folders += sorted(p.relative_to(root) for p in (root / parent).iterdir() if p.is_dir())
