@@ -1,9 +1,28 @@
 // SPDX-License-Identifier: MIT
 //
 // Interrupt sources: what makes the kernel interrupt every thread of this process at a given rate
-// of its CPU time. Two kinds: perf counter overflow (SIGTRAP) and per-thread CPU timers (SIGSTKFLT).
-// Hosted code; thread context only; one source at a time. Signals it causes are dispatched by
-// signal_vector.hpp, which recognises them by their tag.
+// of its CPU time. Two kinds: perf counter overflow (SIGTRAP) and per-thread CPU timers
+// (SIGSTKFLT). Hosted code; thread context only; one source at a time. Signals it causes are
+// dispatched by signal_vector.hpp, which recognises them by their tag and shows them to the filter
+// in source_signals.hpp.
+//
+// All functions may be called by several threads at once; all signals are blocked while one holds
+// the lock, so no handler finds it held by its own thread. In the child of a fork nothing is
+// running, as the interrupts do not follow it there.
+//
+//                     perf                                   timer
+//   needs             Linux 5.18, permission, one            one of the user's RLIMIT_SIGPENDING
+//                     descriptor per thread at start         per thread
+//   highest rate      20 kHz asked, 20 kHz had               one per tick (250 Hz, some kernels
+//                                                            100 or 1000); the rest is overruns
+//   threads created   covered by the kernel from their       thread_started(), else the next rescan
+//   later             first instruction
+//   falls into        user-mode code only                    also system calls (SA_RESTART)
+//   not covered       threads created by the excluded        -
+//                     thread while the source runs
+//
+// A thread that blocks the signal gets one, late, when it unblocks it (perf's is flagged
+// TRAP_PERF_FLAG_ASYNC); if two scans find it so, it is listed as unreachable until then.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +37,7 @@ struct source_settings {
     source_kind kind = source_kind::automatic;
     std::uint32_t rate_hz = 1000;  // per thread, of its CPU time; 1..20000
 };
+inline constexpr std::uint32_t highest_rate_hz = 20000;
 
 // A thread that cannot be interrupted, and why (one phrase).
 struct unreachable_thread {
@@ -29,15 +49,17 @@ struct source_status {
     source_kind kind = source_kind::automatic;  // perf or timer while running
     bool running = false;
     std::uint32_t rate_hz = 0;
-    std::uint32_t threads = 0;           // threads covered at the last scan
-    std::uint64_t overruns = 0;          // timer expirations merged into an earlier signal
-    std::string reason;                  // why automatic did not take perf; empty if it did
+    std::uint32_t limit_hz = 0;    // most interrupts per second a thread can get; 0: rate_hz
+    std::uint32_t threads = 0;     // threads covered at the last scan
+    std::uint64_t overruns = 0;    // timer expirations merged into an earlier signal
+    std::uint64_t duplicates = 0;  // perf signals dropped by accept_perf_tag
+    std::string reason;            // why automatic did not take perf; empty if it did
     std::vector<unreachable_thread> unreachable;
 };
 
 // Starts interrupting every thread of the process, present and future, except `excluded_tid` (the
-// agent's own control thread; 0 for none). Returns an empty string, or one line saying what failed
-// and what to try; then nothing is running.
+// agent's own control thread; 0 for none). Attaches the signal and sets the signal filter.
+// Returns an empty string, or one line saying what failed and what to try; then nothing is running.
 std::string start_source(const source_settings& settings, int excluded_tid);
 // After it returns the kernel raises no further interrupts for this source; one that was already on
 // its way may still arrive. Idempotent.
@@ -45,7 +67,8 @@ void stop_source();
 source_status current_source();
 
 // Covers threads that appeared and forgets those that ended since the last call. The owner of the
-// source calls it a few times a second.
+// source calls it a few times a second. Looks up the blocked signals of at most 256 threads a call,
+// in turn, because each lookup is a file to read.
 void rescan_threads();
 // Covers the calling thread at once; called at the start of a thread by whoever can see threads
 // start. Context: a thread's beginning, all signals deliverable. Cheap when no source runs.

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+//
+// Which threads this process has and which signals they block, as /proc tells it. A picture of a
+// moment: threads come and go meanwhile. Context: thread; allocates.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace nmircu::platform {
+
+// Every thread that existed during the whole call, and perhaps some that did not; ascending.
+// Empty: /proc/self/task cannot be read.
+std::vector<int> list_threads();
+
+// Bit (signo - 1) is set if `thread_id` blocks the signal. Empty: no such thread, or no /proc.
+std::optional<std::uint64_t> blocked_signals(int thread_id);
+
+}  // namespace nmircu::platform

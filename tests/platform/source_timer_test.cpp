@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+//
+// Property: timers interrupt every thread that was found by a scan or reported its start, also one
+// that lives for a moment only; threads that cannot be interrupted are listed with the reason; and
+// nothing arrives once stopped.
+#include "platform/linux/source_timer.hpp"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstdio>
+#include <vector>
+
+#include "hits.hpp"
+
+namespace {
+
+using namespace test;
+using ::testing::HasSubstr;
+
+class source_timer : public counting {};
+
+TEST_F(source_timer, reaches_threads_that_exist) {
+    signpost go;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i)
+        threads.emplace_back([&] {
+            go.wait();
+            EXPECT_TRUE(burn_until_hit());
+        });
+    ASSERT_EQ("", start(source_kind::timer));
+    EXPECT_GE(current_source().threads, 9u);
+    go.set();
+    EXPECT_TRUE(burn_until_hit());
+    for (auto& thread : threads)
+        thread.join();
+    EXPECT_EQ(source_kind::timer, current_source().kind);
+    EXPECT_EQ("", current_source().reason);
+}
+
+// As a raw clone would be: nobody reports it.
+TEST_F(source_timer, reaches_an_unreported_thread_after_a_rescan) {
+    ASSERT_EQ("", start(source_kind::timer));
+    signpost ready;
+    signpost go;
+    std::thread other([&] {
+        EXPECT_EQ(0u, hits_in_ms(20));
+        ready.set();
+        go.wait();
+        EXPECT_TRUE(burn_until_hit());
+    });
+    ready.wait();
+    rescan_threads();
+    rescan_threads();
+    go.set();
+    other.join();
+}
+
+TEST_F(source_timer, reaches_a_thread_that_reports_its_start_at_once) {
+    ASSERT_EQ("", start(source_kind::timer));
+    for (int i = 0; i < 50; ++i)
+        std::thread([] {
+            thread_started();
+            EXPECT_TRUE(burn_until_hit(1));
+        }).join();
+}
+
+TEST_F(source_timer, arms_a_thread_once_though_reported_and_found) {
+    ASSERT_EQ("", start(source_kind::timer, 1));
+    std::thread([] {
+        thread_started();
+        thread_started();
+        rescan_threads();
+        EXPECT_TRUE(current_source().unreachable.empty());
+        // At one a second, a second timer would show as a second hit within that second.
+        EXPECT_LE(hits_in_ms(300), 1u);
+    }).join();
+}
+
+TEST_F(source_timer, leaves_the_excluded_thread_alone) {
+    signpost go;
+    signpost ready;
+    int excluded = 0;
+    std::thread other([&] {
+        excluded = thread_id();
+        ready.set();
+        go.wait();
+        thread_started();
+        rescan_threads();
+        EXPECT_EQ(0u, hits_in_ms(60));
+    });
+    ready.wait();
+    ASSERT_EQ("", start(source_kind::timer, 10000, excluded));
+    go.set();
+    other.join();
+    EXPECT_TRUE(burn_until_hit());
+}
+
+TEST_F(source_timer, nothing_arrives_after_stop) {
+    constexpr int count = 4;
+    signpost stopped;
+    std::atomic<int> burning{0};
+    std::vector<std::thread> threads;
+    ASSERT_EQ("", start(source_kind::timer, 10000));
+    for (int i = 0; i < count; ++i)
+        threads.emplace_back([&] {
+            thread_started();
+            EXPECT_TRUE(burn_until_hit());
+            burning.fetch_add(1, std::memory_order_relaxed);  // a count to wait for
+            EXPECT_TRUE(burn_until([&] { return stopped.is_set(); }));
+            ::syscall(SYS_gettid);  // whatever was on its way arrives here
+            EXPECT_EQ(0u, hits_in_ms(50));
+            thread_started();
+            EXPECT_EQ(0u, hits_in_ms(20));
+        });
+    while (burning.load(std::memory_order_relaxed) < count)
+        std::this_thread::yield();
+    stop_source();
+    stopped.set();
+    for (auto& thread : threads)
+        thread.join();
+    EXPECT_FALSE(current_source().running);
+}
+
+TEST_F(source_timer, counts_the_expirations_between_two_ticks) {
+    ASSERT_LT(tick_hz(), 20000u);
+    ASSERT_GT(tick_hz(), 0u);
+    ASSERT_EQ("", start(source_kind::timer, 20000));
+    EXPECT_EQ(tick_hz(), current_source().limit_hz);
+    EXPECT_TRUE(burn_until([] { return current_source().overruns > 0; }));
+}
+
+std::string reason_for(const source_status& status, int thread) {
+    for (const unreachable_thread& other : status.unreachable)
+        if (other.thread_id == thread) return other.reason;
+    return "";
+}
+
+TEST_F(source_timer, lists_a_thread_that_blocks_the_signal) {
+    signpost blocked;
+    signpost end;
+    int id = 0;
+    std::thread other([&] {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, nullptr);
+        id = thread_id();
+        blocked.set();
+        end.wait();
+    });
+    blocked.wait();
+    ASSERT_EQ("", start(source_kind::timer));
+    rescan_threads();
+    const source_status status = current_source();
+    end.set();
+    other.join();
+    EXPECT_EQ("blocks SIGSTKFLT", reason_for(status, id));
+    EXPECT_EQ("", reason_for(status, thread_id()));
+    rescan_threads();
+    EXPECT_EQ("", reason_for(current_source(), id));
+}
+
+// Limits are per user, so these run as a user of their own where that is possible.
+void become_somebody_else() {
+    if (::getuid() == 0 && ::setresuid(60417, 60417, 60417) != 0) std::perror("setresuid");
+}
+bool limit_pending_signals(rlim_t limit) {
+    const struct rlimit value { limit, limit };
+    return ::setrlimit(RLIMIT_SIGPENDING, &value) == 0;
+}
+int failed(const char* what) {
+    std::fprintf(stderr, "failed: %s\n", what);
+    return 1;
+}
+#define REQUIRE(condition) \
+    if (!(condition)) return failed(#condition)
+
+TEST_F(source_timer, says_that_no_thread_can_be_armed) {
+    const auto run = [] {
+        become_somebody_else();
+        REQUIRE(limit_pending_signals(0));
+        const std::string failure = start(source_kind::timer);
+        std::fprintf(stderr, "%s\n", failure.c_str());
+        REQUIRE(!current_source().running);
+        REQUIRE(!failure.empty());
+        return 0;
+    };
+    EXPECT_EXIT(::_exit(run()), ::testing::ExitedWithCode(0), "ulimit -i");
+}
+
+TEST_F(source_timer, lists_threads_beyond_the_limit_and_arms_them_when_there_is_room) {
+    const auto run = [] {
+        become_somebody_else();
+        REQUIRE(limit_pending_signals(1));
+        REQUIRE(start(source_kind::timer).empty());
+        signpost end;
+        std::thread other([&] {
+            thread_started();
+            end.wait();
+        });
+        rescan_threads();
+        const source_status full = current_source();
+        end.set();
+        other.join();
+        REQUIRE(full.unreachable.size() == 1);
+        std::fprintf(stderr, "%s\n", full.unreachable[0].reason.c_str());
+        REQUIRE(full.threads == 1);
+        REQUIRE(burn_until_hit());
+        REQUIRE(burn_until([] {
+            rescan_threads();
+            return current_source().unreachable.empty();
+        }));
+        return 0;
+    };
+    EXPECT_EXIT(::_exit(run()), ::testing::ExitedWithCode(0), "ulimit -i");
+}
+
+// Timers of threads that have ended count until deleted; nobody rescans here.
+TEST_F(source_timer, makes_room_by_forgetting_threads_that_have_ended) {
+    const auto run = [] {
+        become_somebody_else();
+        REQUIRE(limit_pending_signals(4));
+        REQUIRE(start(source_kind::timer).empty());
+        for (int i = 0; i < 40; ++i) {
+            bool hit = false;
+            std::thread([&] {
+                thread_started();
+                hit = burn_until_hit(1);
+            }).join();
+            REQUIRE(hit);
+        }
+        return 0;
+    };
+    EXPECT_EXIT(::_exit(run()), ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(source_timer, a_forked_child_has_no_source) {
+    ASSERT_EQ("", start(source_kind::timer));
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        const bool quiet = !current_source().running && hits_in_ms(30) == 0;
+        thread_started();
+        const bool works = start(source_kind::timer).empty() && burn_until_hit();
+        ::_exit(quiet && works ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(child, ::waitpid(child, &status, 0));
+    EXPECT_EQ(0, status);
+    EXPECT_TRUE(burn_until_hit());
+}
+
+}  // namespace
