@@ -37,6 +37,8 @@ add_library(nmircu_flags INTERFACE)
 target_compile_options(nmircu_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-unused-parameter
     -fno-omit-frame-pointer
+    # Valgrind 3.19 cannot read the DWARF 5 that clang 14 writes.
+    $<$<CXX_COMPILER_ID:Clang>:-gdwarf-4>
     $<$<BOOL:${NMIRCU_WERROR}>:-Werror>)
 if(NMIRCU_SANITIZE)
     target_compile_options(nmircu_flags INTERFACE -fsanitize=${NMIRCU_SANITIZE} -fno-sanitize-recover=all)

@@ -22,6 +22,9 @@
 
 namespace {
 
+// Few enough for Valgrind, which runs one thread at a time.
+constexpr int updates = 100;
+
 struct object {
     std::atomic<int> alive{1};
 };
@@ -75,7 +78,7 @@ int main(int argc, char** argv) {
             per_cpu.store(nmircu::platform::this_reader().per_cpu != nullptr);
         });
     }
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < updates; ++i) {
         for (auto& reader : readers)
             pthread_kill(reader.native_handle(), SIGUSR1);
         object* const old = current.load(std::memory_order_relaxed);
