@@ -115,6 +115,8 @@ enum class [[nodiscard]] nmi_error : std::uint8_t{
 inline constexpr unsigned nmi_name_bytes = 32;
 inline constexpr unsigned most_nmi_handlers = 64;
 
+struct nmi_handler_statistics;
+
 // One registration in the chain. Not movable: the chain refers to it.
 class nmi_handler {
   public:
@@ -132,9 +134,11 @@ class nmi_handler {
     // nobody is inside the old one. Statistics go on. Context: thread, outside any section; blocks.
     nmi_error swap(nmi_handler_t function, void* cookie) noexcept;
 
-    // Takes the handler out of the chain and waits until nobody is inside it.
+    // Takes the handler out of the chain and waits until nobody is inside it. `last`, if not null,
+    // receives its final statistics, and `cpu_handled` its claims on each of `cpus` CPUs.
     // Context: thread, outside any section; blocks.
-    nmi_error remove() noexcept;
+    nmi_error remove(nmi_handler_statistics* last = nullptr, std::uint64_t* cpu_handled = nullptr,
+                     unsigned cpus = 0) noexcept;
 
     [[nodiscard]] bool added() const noexcept { return id_ >= 0; }
 

@@ -218,7 +218,8 @@ nmi_error nmi_handler::swap(nmi_handler_t function, void* cookie) noexcept {
     return nmi_error::none;
 }
 
-nmi_error nmi_handler::remove() noexcept {
+nmi_error nmi_handler::remove(nmi_handler_statistics* last, std::uint64_t* cpu_handled,
+                              unsigned cpus) noexcept {
     require_thread_context("remove", __builtin_return_address(0));
     if (!added()) return nmi_error::not_added;
 
@@ -228,6 +229,9 @@ nmi_error nmi_handler::remove() noexcept {
     erase(next, find(next, static_cast<unsigned>(id_)));
     publish_locked(record.type, next);
     wait_for_dispatches_locked(record.type);
+    if (last != nullptr) {
+        read_statistics_locked(static_cast<unsigned>(id_), *last, cpu_handled, cpus);
+    }
     record.used = false;
     id_ = -1;
     return nmi_error::none;

@@ -2,6 +2,7 @@
 //
 // Property: a chain asks every handler, in order, exactly once an interrupt; and updates lose
 // neither handlers nor counts.
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,6 +54,21 @@ TEST_F(nmi_chain, the_whole_chain_is_walked_even_after_a_claim) {
     ASSERT_EQ(second.remove(), nmi_error::none);
     static_cast<void>(nmircu::nmi_raise_self());
     EXPECT_EQ(order, "abcac");
+}
+
+TEST_F(nmi_chain, remove_hands_over_the_final_counts) {
+    std::atomic<long> hits{0};
+    nmi_handler handler;
+    ASSERT_EQ(handler.add(nmi_type::local, "counted", count, &hits), nmi_error::none);
+    for (int i = 0; i < 7; ++i)
+        static_cast<void>(nmircu::nmi_raise_self());
+    nmircu::nmi_handler_statistics last;
+    std::vector<std::uint64_t> claims(1024);
+    ASSERT_EQ(handler.remove(&last, claims.data(), 1024), nmi_error::none);
+    EXPECT_STREQ(last.name, "counted");
+    EXPECT_EQ(last.calls, 7u);
+    EXPECT_EQ(last.handled, 7u);
+    EXPECT_EQ(std::accumulate(claims.begin(), claims.end(), std::uint64_t{0}), 7u);
 }
 
 TEST_F(nmi_chain, handlers_of_type_unknown_are_asked_last_and_can_claim) {
