@@ -51,6 +51,13 @@ constexpr region_header describe(std::uint32_t cpu_count, std::uint64_t ring_byt
             data_at + std::uint64_t{cpu_count} * ring_bytes};
 }
 
+void publish(std::atomic_ref<std::uint64_t> header, std::uint64_t value) noexcept {
+    // [RING-2] release: payload and head precede the header that makes them readable.
+    // Partner: the acquire with which the reader looks at a header, [RING-1], ring/reader.cpp.
+    // Weakened: a record is read with a payload that is still being written.
+    header.store(value, std::memory_order_release);
+}
+
 // A sealed memory file of that size, or minus an errno value. The seals are for the reader, whom a
 // shrinking file would make fault, and for us: neither side can change the size of the other's.
 int make_file(std::uint64_t bytes) noexcept {
@@ -154,10 +161,8 @@ void* writer::reserve(std::uint32_t cpu, std::uint32_t kind, std::uint32_t bytes
             continue;
         }
         if (padding != 0) {
-            // As [RING-2]; padding has no payload to publish, only head, which the reader checks.
-            word(ring, head)
-                .store(header_word(head, kind_padding, static_cast<std::uint32_t>(padding)),
-                       std::memory_order_release);
+            publish(word(ring, head),
+                    header_word(head, kind_padding, static_cast<std::uint32_t>(padding)));
         }
         const std::uint64_t at = head + padding;
         const auto header = word(ring, at);
@@ -176,10 +181,7 @@ void writer::commit(void* record) noexcept {
     const std::atomic_ref header(*reinterpret_cast<std::uint64_t*>(bytes));
     // Relaxed: written by this thread.
     const std::uint64_t unfinished = header.load(std::memory_order_relaxed);
-    // [RING-2] release: payload and head precede the header that makes them readable.
-    // Partner: the acquire with which the reader looks at a header, [RING-1], ring/reader.cpp.
-    // Weakened: a record is read with a payload that is still being written.
-    header.store(unfinished ^ tag_bits, std::memory_order_release);
+    publish(header, unfinished ^ tag_bits);
 }
 
 std::uint64_t writer::lost(std::uint32_t ring) const noexcept {
