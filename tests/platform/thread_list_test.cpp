@@ -78,6 +78,23 @@ TEST(thread_list, misses_nobody_while_others_come_and_go) {
         thread.join();
 }
 
+// In a child, because it is for good. Four are hidden, a fifth is not; all others are still
+// complete.
+int hide_some() {
+    const sleepers some(20);
+    const std::vector<int> before = list_threads();
+    for (std::size_t i = 0; i < 5; ++i)
+        nmircu::platform::hide_thread(before[i * 2]);
+    std::vector<int> expected = before;
+    for (const int hidden : {before[0], before[2], before[4], before[6]})
+        expected.erase(std::find(expected.begin(), expected.end(), hidden));
+    return list_threads() == expected ? 0 : 1;
+}
+
+TEST(thread_list, leaves_out_hidden_threads_and_only_those) {
+    EXPECT_EXIT(::_exit(hide_some()), testing::ExitedWithCode(0), "");
+}
+
 TEST(thread_list, shows_the_mask_of_a_thread) {
     signpost blocked;
     signpost end;

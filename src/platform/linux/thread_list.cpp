@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -61,6 +62,16 @@ void append_listing(int directory, std::vector<int>& threads) {
     }
 }
 
+// Relaxed everywhere: whoever hides a thread does so before he asks for a list.
+constexpr std::size_t most_hidden = 4;
+constinit std::atomic<int> hidden[most_hidden]{};
+
+bool is_hidden(int thread_id) {
+    return std::any_of(std::begin(hidden), std::end(hidden), [&](const std::atomic<int>& one) {
+        return one.load(std::memory_order_relaxed) == thread_id;
+    });
+}
+
 void sort_unique(std::vector<int>& threads) {
     std::sort(threads.begin(), threads.end());
     threads.erase(std::unique(threads.begin(), threads.end()), threads.end());
@@ -81,7 +92,18 @@ std::vector<int> list_threads() {
         struct stat about {};
         if (::fstat(directory.get(), &about) != 0 || threads.size() + 2 >= about.st_nlink) break;
     }
+    std::erase_if(threads, is_hidden);
     return threads;
+}
+
+void hide_thread(int thread_id) {
+    for (std::atomic<int>& one : hidden) {
+        int none = 0;
+        if (one.compare_exchange_strong(none, thread_id, std::memory_order_relaxed,
+                                        std::memory_order_relaxed)) {
+            return;
+        }
+    }
 }
 
 std::optional<std::uint64_t> blocked_signals(int thread_id) {

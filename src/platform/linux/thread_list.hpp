@@ -14,6 +14,10 @@ namespace nmircu::platform {
 // Empty: /proc/self/task cannot be read.
 std::vector<int> list_threads();
 
+// From now on no list shows this thread. For a handful of threads that belong to the one who asks
+// and not to the program, and that live as long as the process.
+void hide_thread(int thread_id);
+
 // Bit (signo - 1) is set if `thread_id` blocks the signal. Empty: no such thread, or no /proc.
 std::optional<std::uint64_t> blocked_signals(int thread_id);
 
