@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 #include <nmircu/nmi.hpp>
 
+#include "raise.hpp"
+
 namespace {
 
 using nmircu::nmi_error;
@@ -48,11 +50,11 @@ TEST_F(nmi_chain, the_whole_chain_is_walked_even_after_a_claim) {
     ASSERT_EQ(second.add(nmi_type::local, "second", append, &b), nmi_error::none);
     ASSERT_EQ(third.add(nmi_type::local, "third", append, &c), nmi_error::none);
     const auto unknown = nmircu::nmi_unknown_count();
-    static_cast<void>(nmircu::nmi_raise_self());
+    static_cast<void>(raise_here());
     EXPECT_EQ(order, "abc");
     EXPECT_EQ(nmircu::nmi_unknown_count(), unknown);
     ASSERT_EQ(second.remove(), nmi_error::none);
-    static_cast<void>(nmircu::nmi_raise_self());
+    static_cast<void>(raise_here());
     EXPECT_EQ(order, "abcac");
 }
 
@@ -76,7 +78,7 @@ TEST_F(nmi_chain, handlers_of_type_unknown_are_asked_last_and_can_claim) {
     nmi_handler handler;
     ASSERT_EQ(handler.add(nmi_type::unknown, "late", append, &late), nmi_error::none);
     const auto unknown = nmircu::nmi_unknown_count();
-    static_cast<void>(nmircu::nmi_raise_self());
+    static_cast<void>(raise_here());
     EXPECT_EQ(order, "u");
     EXPECT_EQ(nmircu::nmi_unknown_count(), unknown);
 }
@@ -85,9 +87,9 @@ TEST_F(nmi_chain, swap_exchanges_the_function_and_keeps_the_counts) {
     std::atomic<long> old_calls{0}, new_calls{0};
     nmi_handler handler;
     ASSERT_EQ(handler.add(nmi_type::local, "swapped", count, &old_calls), nmi_error::none);
-    static_cast<void>(nmircu::nmi_raise_self());
+    static_cast<void>(raise_here());
     ASSERT_EQ(handler.swap(count, &new_calls), nmi_error::none);
-    static_cast<void>(nmircu::nmi_raise_self());
+    static_cast<void>(raise_here());
     EXPECT_EQ(old_calls.load(), 1);
     EXPECT_EQ(new_calls.load(), 1);
     nmircu::nmi_handler_statistics statistics;
@@ -106,7 +108,7 @@ TEST_F(nmi_chain, counts_and_times) {
     ASSERT_EQ(passes.add(nmi_type::local, "passes", append, &no), nmi_error::none);
     // The first dispatch may use up what is left of the previous interval.
     for (int i = 0; i < 100; ++i)
-        static_cast<void>(nmircu::nmi_raise_self());
+        static_cast<void>(raise_here());
     nmircu::nmi_handler_statistics statistics[2];
     std::vector<std::uint64_t> per_cpu(2 * nmircu::detail::max_cpus);
     ASSERT_EQ(nmircu::nmi_handlers(statistics, 2, per_cpu.data(), nmircu::detail::max_cpus), 2u);
@@ -129,7 +131,7 @@ TEST_F(nmi_chain, a_number_is_reused_with_fresh_counts) {
     for (int round = 0; round < 3; ++round) {
         nmi_handler handler;
         ASSERT_EQ(handler.add(nmi_type::local, "again", count, &calls), nmi_error::none);
-        static_cast<void>(nmircu::nmi_raise_self());
+        static_cast<void>(raise_here());
         nmircu::nmi_handler_statistics statistics;
         ASSERT_EQ(nmircu::nmi_handlers(&statistics, 1, nullptr, 0), 1u);
         EXPECT_EQ(statistics.calls, 1u);
@@ -153,7 +155,7 @@ TEST_F(nmi_chain, bad_registrations_change_nothing) {
     EXPECT_EQ(good.swap(nullptr, nullptr), nmi_error::null_handler);
     EXPECT_EQ(other.add(nmi_type::unknown, "a name of thirty-one characters", append, &a),
               nmi_error::name_taken);
-    static_cast<void>(nmircu::nmi_raise_self());
+    static_cast<void>(raise_here());
     EXPECT_EQ(order, "a");
 }
 
@@ -168,11 +170,11 @@ TEST_F(nmi_chain, sixty_four_handlers_and_no_more) {
         }
         nmi_handler one_more;
         EXPECT_EQ(one_more.add(nmi_type::local, "one-more", count, &calls), nmi_error::too_many);
-        static_cast<void>(nmircu::nmi_raise_self());
+        static_cast<void>(raise_here());
         EXPECT_EQ(calls.load(), 64);
     }
     EXPECT_EQ(nmircu::nmi_handlers(nullptr, 0, nullptr, 0), 0u);
-    static_cast<void>(nmircu::nmi_raise_self());
+    static_cast<void>(raise_here());
     EXPECT_EQ(calls.load(), 64);
 }
 
@@ -187,7 +189,7 @@ TEST_F(nmi_chain, removing_inside_a_handler_stops_the_program_and_names_both) {
             nmi_handler handler;
             if (handler.add(nmi_type::local, "suicidal", removes_itself, &handler) ==
                 nmi_error::none) {
-                nmircu::nmi_raise_self();
+                raise_here();
             }
         },
         "nmi_handler::remove called at 0x[0-9a-f]+ inside a read-side critical section entered at "
@@ -202,7 +204,7 @@ TEST_F(nmi_chain, concurrent_updates_lose_nothing) {
     ASSERT_EQ(constant.add(nmi_type::local, "constant", count, &constant_calls), nmi_error::none);
     std::thread storm([&] {
         while (!stop.load()) {
-            if (nmircu::nmi_raise_self() == 0) raised.fetch_add(1);
+            if (raise_here() == 0) raised.fetch_add(1);
         }
     });
     std::vector<std::thread> updaters;

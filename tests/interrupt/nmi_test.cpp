@@ -12,6 +12,8 @@
 #include <gtest/gtest.h>
 #include <nmircu/nmi.hpp>
 
+#include "raise.hpp"
+
 namespace {
 
 using nmircu::pt_regs;
@@ -51,7 +53,7 @@ TEST_F(nmi, the_callback_gets_the_interrupt_and_the_cpu) {
     const auto before = nmis_taken();
     const long calls = callback_calls.load();
     nmircu::set_nmi_callback(claiming_callback);
-    EXPECT_EQ(nmircu::nmi_raise_self(), 0);
+    EXPECT_EQ(raise_here(), 0);
     EXPECT_EQ(callback_calls.load(), calls + 1);
     EXPECT_EQ(nmis_taken(), before + 1);
     EXPECT_GE(seen_cpu.load(), 0);
@@ -63,7 +65,7 @@ TEST_F(nmi, the_callback_gets_the_interrupt_and_the_cpu) {
 
 TEST_F(nmi, with_the_dummy_callback_it_is_unknown) {
     const auto before = nmircu::nmi_unknown_count();
-    EXPECT_EQ(nmircu::nmi_raise_self(), 0);
+    EXPECT_EQ(raise_here(), 0);
     EXPECT_EQ(nmircu::nmi_unknown_count(), before + 1);
 }
 
@@ -71,7 +73,7 @@ TEST_F(nmi, a_callback_that_declines_gets_the_default_action) {
     const auto before = nmircu::nmi_unknown_count();
     const long calls = callback_calls.load();
     nmircu::set_nmi_callback(declining_callback);
-    EXPECT_EQ(nmircu::nmi_raise_self(), 0);
+    EXPECT_EQ(raise_here(), 0);
     EXPECT_EQ(callback_calls.load(), calls + 1);
     EXPECT_EQ(nmircu::nmi_unknown_count(), before + 1);
 }
@@ -84,7 +86,7 @@ int spoils_errno(pt_regs*, int) {
 TEST_F(nmi, errno_is_preserved) {
     nmircu::set_nmi_callback(spoils_errno);
     errno = EXDEV;
-    EXPECT_EQ(nmircu::nmi_raise_self(), 0);
+    EXPECT_EQ(raise_here(), 0);
     EXPECT_EQ(errno, EXDEV);
 }
 
@@ -99,7 +101,7 @@ int looks_at_registers(pt_regs* regs, int) {
 TEST_F(nmi, the_registers_are_those_of_the_interrupted_thread) {
     nmircu::set_nmi_callback(looks_at_registers);
     char here;
-    EXPECT_EQ(nmircu::nmi_raise_self(), 0);
+    EXPECT_EQ(raise_here(), 0);
     EXPECT_NE(seen_ip.load(), 0u);
     const auto local = reinterpret_cast<std::uintptr_t>(&here);
     EXPECT_LT(local - seen_sp.load() + 65536, 131072u) << "not this thread's stack";
@@ -141,7 +143,7 @@ TEST_F(nmi, synchronize_inside_a_handler_stops_the_program) {
     EXPECT_DEATH(
         {
             nmircu::set_nmi_callback(synchronizes);
-            nmircu::nmi_raise_self();
+            raise_here();
         },
         "nmircu: rcu_synchronize called at 0x[0-9a-f]+ inside a read-side critical section");
 }
@@ -165,7 +167,7 @@ int lingering_callback(pt_regs*, int) {
 TEST_F(nmi, synchronize_waits_for_a_running_handler) {
     nmi_data.store(new my_nmi_data);
     nmircu::set_nmi_callback(lingering_callback);
-    std::thread interrupted([] { static_cast<void>(nmircu::nmi_raise_self()); });
+    std::thread interrupted([] { static_cast<void>(raise_here()); });
     while (!handler_inside.load())
         std::this_thread::yield();
 
@@ -192,11 +194,11 @@ TEST_F(nmi, in_the_first_instant_of_a_thread_and_during_its_exit) {
     nmircu::set_nmi_callback(claiming_callback);
     const long calls = callback_calls.load();
     struct raises_at_exit {
-        ~raises_at_exit() { static_cast<void>(nmircu::nmi_raise_self()); }
+        ~raises_at_exit() { static_cast<void>(raise_here()); }
     };
     for (int i = 0; i < 100; ++i) {
         std::thread([] {
-            static_cast<void>(nmircu::nmi_raise_self());
+            static_cast<void>(raise_here());
             static thread_local raises_at_exit at_exit;
             static_cast<void>(at_exit);
         }).join();
@@ -217,10 +219,10 @@ TEST_F(nmi, on_an_alternate_stack_and_on_a_small_one) {
                       static char memory[64 * 1024];
                       const stack_t stack{memory, 0, sizeof(memory)};
                       EXPECT_EQ(sigaltstack(&stack, nullptr), 0);
-                      EXPECT_EQ(nmircu::nmi_raise_self(), 0);
+                      EXPECT_EQ(raise_here(), 0);
                       const stack_t none{nullptr, SS_DISABLE, 0};
                       EXPECT_EQ(sigaltstack(&none, nullptr), 0);
-                      EXPECT_EQ(nmircu::nmi_raise_self(), 0);
+                      EXPECT_EQ(raise_here(), 0);
                       return nullptr;
                   },
                   nullptr),

@@ -13,6 +13,7 @@
 
 #include "platform/linux/signal_tag.hpp"
 #include "platform/linux/signal_vector.hpp"
+#include "raise.hpp"
 
 namespace {
 
@@ -91,6 +92,7 @@ TEST(previous_owner, a_siginfo_handler_gets_all_three_arguments) {
                   sigval sent;
                   sent.sival_int = 42;
                   sigqueue(getpid(), nmi_signal, sent);
+                  take_pending_signals();
                   return value == 42 ? 0 : 2;
               }),
               0);
@@ -155,7 +157,7 @@ TEST(previous_owner, ours_are_not_handed_on) {
     EXPECT_EQ(in_child([] {
                   own(nmi_signal, plain_owner);
                   if (attach_signal(nmi_signal) != 0) return 1;
-                  static_cast<void>(nmircu::nmi_raise_self());
+                  static_cast<void>(raise_here());
                   if (seen != 0) return 2;
                   return nmircu::nmi_unknown_count() == 1 ? 0 : 3;
               }),
