@@ -101,7 +101,10 @@ struct table::state {
     std::map<std::pair<std::string, std::string>, double> medians;
     nlohmann::ordered_json rows = nlohmann::ordered_json::array();
 
-    void measure_and_show(const row& wanted);
+    [[nodiscard]] const double* median_of(const std::string& row_name,
+                                          const std::string& who) const;
+    std::string judge(const row& wanted, const contestant& who, double figure,
+                      nlohmann::ordered_json& out) const;
     void show(const row& wanted, const contestant& who, const figures& figure);
 };
 
@@ -151,36 +154,45 @@ void table::run(const row& wanted) {
         state_->show(wanted, wanted.contestants[i], all[i]);
 }
 
+const double* table::state::median_of(const std::string& row_name, const std::string& who) const {
+    const auto found = medians.find({row_name, who});
+    return found == medians.end() ? nullptr : &found->second;
+}
+
+// Whether the goal was met, as text; and as JSON, into `out`.
+std::string table::state::judge(const row& wanted, const contestant& who, double figure,
+                                nlohmann::ordered_json& out) const {
+    if (!who.goal) return {};
+    const auto& [limit, of, of_row] = *who.goal;
+    const double* other = nullptr;
+    if (!of.empty()) {
+        other = median_of(of_row.empty() ? wanted.name : of_row, of);
+        if (other == nullptr) return {};  // filtered out
+    }
+    const double value = other == nullptr ? figure : figure / *other;
+    const bool met = wanted.direction == better::less ? value <= limit : value >= limit;
+    out["goal"] = {{"value", value}, {"limit", limit}, {"met", met}};
+    if (other != nullptr) {
+        out["goal"]["of"] = of;
+        out["goal"]["of_row"] = of_row.empty() ? wanted.name : of_row;
+    }
+    return fmt::format("{}: {} of at {} {}{}{}{}", met ? "met" : "MISSED", number(value),
+                       wanted.direction == better::less ? "most" : "least", number(limit),
+                       of.empty() ? "" : " x " + of, of_row.empty() ? "" : " in ", of_row);
+}
+
 void table::state::show(const row& wanted, const contestant& who, const figures& figure) {
     nlohmann::ordered_json out{{"row", wanted.name},     {"unit", wanted.unit},
                                {"contestant", who.name}, {"median", figure.median},
                                {"least", figure.least},  {"most", figure.most},
                                {"rounds", rounds}};
-    std::string ratio_text, goal_text;
-    if (const auto peer = medians.find({wanted.name, wanted.peer}); peer != medians.end()) {
-        const double ratio = figure.median / peer->second;
+    std::string ratio_text;
+    if (const double* peer = median_of(wanted.name, wanted.peer); peer != nullptr) {
         out["peer"] = wanted.peer;
-        out["ratio"] = ratio;
-        ratio_text = who.name == wanted.peer ? "1" : number(ratio);
+        out["ratio"] = figure.median / *peer;
+        ratio_text = who.name == wanted.peer ? "1" : number(figure.median / *peer);
     }
-    if (who.goal) {
-        const std::string& goal_row = who.goal->row.empty() ? wanted.name : who.goal->row;
-        if (const auto other = medians.find({goal_row, who.goal->of}); other != medians.end()) {
-            const double ratio = figure.median / other->second;
-            const bool met = wanted.direction == better::less ? ratio <= who.goal->most
-                                                              : ratio >= who.goal->most;
-            out["goal"] = {{"ratio", ratio},
-                           {"limit", who.goal->most},
-                           {"of", who.goal->of},
-                           {"of_row", goal_row},
-                           {"met", met}};
-            goal_text = fmt::format("{} {} {} x {}{}{}: {}", number(ratio),
-                                    met == (wanted.direction == better::less) ? "<=" : ">",
-                                    number(who.goal->most), who.goal->of,
-                                    who.goal->row.empty() ? "" : " in ", who.goal->row,
-                                    met ? "met" : "MISSED");
-        }
-    }
+    const std::string goal_text = judge(wanted, who, figure.median, out);
     rows.push_back(std::move(out));
     if (json) return;
     fmt::print("  {:<34} {:>9} {:>9} {:>9}   {:<9} {}\n", who.name, number(figure.median),

@@ -31,10 +31,12 @@ round_function nanoseconds_each(std::function<void(std::uint64_t count)> loop,
 // the time is over.
 round_function nanoseconds_of(std::function<void()> operation, stopwatch by);
 
+// At most (where more is better: at least) `limit` times the figure of another contestant, in this
+// row or an earlier one; or, with nobody to compare with, `limit` itself.
 struct goal {
-    double most;           // or least, where more is better
-    std::string of;        // contestant the goal compares with
-    std::string row = {};  // its row; empty: the same
+    double limit;
+    std::string of;
+    std::string row = {};
 };
 
 struct contestant {
@@ -50,7 +52,7 @@ struct row {
     std::string unit;
     better direction;
     std::vector<contestant> contestants;
-    // The ratio column compares every contestant with this one.
+    // The ratio column compares every contestant with this one. Empty: no ratios.
     std::string peer;
 };
 
