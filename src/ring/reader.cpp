@@ -186,8 +186,13 @@ bool reader::skip_unfinished(cursor& ring) const {
 
 std::uint64_t reader::poll(const record_callback& callback) {
     std::uint64_t records = 0;
-    for (unsigned i = 0; i < rings(); ++i)
+    std::uint64_t most_bytes = 0;
+    for (unsigned i = 0; i < rings(); ++i) {
+        const std::uint64_t before = cursors_[i].tail;
         records += poll_ring(i, callback);
+        most_bytes = std::max(most_bytes, cursors_[i].tail - before);
+    }
+    fullest_ = static_cast<double>(most_bytes) / static_cast<double>(header_.ring_bytes);
     return records;
 }
 

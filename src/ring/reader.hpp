@@ -51,6 +51,8 @@ class reader {
     [[nodiscard]] unsigned rings() const { return static_cast<unsigned>(cursors_.size()); }
     // Records of one ring the writer counted as dropped: full, or too large.
     [[nodiscard]] std::uint64_t lost(unsigned ring) const;
+    // The largest part of any ring that the last poll found filled, 0..1: near 1, poll more often.
+    [[nodiscard]] double fullest() const { return fullest_; }
     // Records that were reserved and never committed, counted by drain_after_death.
     [[nodiscard]] std::uint64_t unfinished() const { return unfinished_; }
     // Rings given up because what they hold is impossible.
@@ -82,6 +84,7 @@ class reader {
     std::vector<cursor> cursors_;
     std::vector<std::uint64_t> copy_;
     std::uint64_t unfinished_ = 0;
+    double fullest_ = 0;
 };
 
 }  // namespace nmircu::ring

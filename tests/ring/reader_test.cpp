@@ -198,6 +198,16 @@ TEST(ring_reader, any_garbage_is_survived) {
     }
 }
 
+TEST(ring_reader, tells_how_full_the_fullest_ring_was) {
+    region_fixture region(2);
+    opened rings(region);
+    region.write(1, 1, std::string(region.header().ring_bytes / 2 - header_bytes, 'x'));
+    rings.poll();
+    EXPECT_DOUBLE_EQ(rings.source->fullest(), 0.5);
+    rings.poll();
+    EXPECT_DOUBLE_EQ(rings.source->fullest(), 0);
+}
+
 TEST(ring_reader, counts_lost_records_by_ring) {
     region_fixture region(2);
     opened rings(region);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+//
+// The command line as values; arguments.cpp makes them from argv.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nmi/module_spec.hpp>
+
+namespace nmircu::command {
+
+inline constexpr std::uint32_t default_rate_hz = 1000;
+inline constexpr std::uint32_t most_rate_hz = 20000;
+inline constexpr int most_pid = 1 << 22;  // PID_MAX_LIMIT
+
+struct source_options {
+    std::optional<std::uint32_t> rate_hz;  // per thread, of its CPU time
+    std::optional<std::string> kind;       // auto, perf or timer
+};
+
+struct run_options {
+    std::vector<module_spec> modules;  // none: the profiler
+    bool no_module = false;            // `-m none`
+    source_options source;
+    std::string output = "profile";  // BASENAME of .svg and .folded
+    std::string report_file;         // empty: stderr
+    std::string pid_file;            // empty: none
+    std::vector<std::string> words;  // PROGRAM ARGS...
+};
+
+struct load_options {
+    int pid = 0;
+    module_spec module;
+    source_options source;
+};
+
+struct swap_options {
+    int pid = 0;
+    std::string name;
+    module_spec module;
+};
+
+struct unload_options {
+    int pid = 0;
+    std::string name;
+};
+
+struct status_options {
+    int pid = 0;
+    bool json = false;
+};
+
+// Each returns the exit status of nmi, or fails with a complaint.
+int run(const run_options& options);
+int load(const load_options& options);
+int swap(const swap_options& options);
+int unload(const unload_options& options);
+int status(const status_options& options);
+
+// The whole command; argv as main's. Prints what it has to say itself.
+int command_main(int argc, const char* const* argv);
+
+}  // namespace nmircu::command

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+//
+// The end of `nmi run`; see report.hpp.
+#include <nmi/commands/report.hpp>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include <sys/wait.h>
+
+#include <fmt/ranges.h>
+#include <nmi/complaint.hpp>
+#include <nmi/output/flamegraph.hpp>
+#include <nmi/output/folded.hpp>
+#include <nmi/output/hot_table.hpp>
+#include <nmi/output/numbers.hpp>
+#include <nmi/output/output_file.hpp>
+#include <nmi/output/table.hpp>
+
+namespace nmircu::command {
+namespace {
+
+constexpr std::size_t most_functions = 20;
+
+std::string how_it_ended(const outcome& result) {
+    if (WIFEXITED(result.wait_status)) {
+        return fmt::format("exit status {}", WEXITSTATUS(result.wait_status));
+    }
+    const int signal = WTERMSIG(result.wait_status);
+    return fmt::format("ended by signal {} ({})", signal, strsignal(signal));
+}
+
+// What a reader of the figures must know about them.
+std::string remarks(const recorder& seen, const outcome& result) {
+    std::string text;
+    if (result.agent_left_early) {
+        text +=
+            "note: the program replaced itself (exec) or closed our socket; handlers and counts "
+            "end there\n";
+    } else if (!result.said_goodbye) {
+        text +=
+            "note: the program ended without its exit handlers; counts above are of at most "
+            "0.2 s earlier, samples are complete\n";
+    }
+    if (result.unfinished != 0) {
+        text += fmt::format("note: {} record(s) had been begun and were never finished\n",
+                            result.unfinished);
+    }
+    if (result.corrupt_rings != 0) {
+        text += fmt::format("note: {} ring(s) held impossible values and were given up\n",
+                            result.corrupt_rings);
+    }
+    if (seen.malformed() != 0) {
+        text += fmt::format("note: {} record(s) were no samples\n", grouped(seen.malformed()));
+    }
+    return text;
+}
+
+std::string tables(const run_options& options, const recorder& seen, const outcome& result,
+                   symbolizer& names) {
+    std::string text = fmt::format("{}: {:.2f} s, {}\n",
+                                   one_line(fmt::format("{}", fmt::join(options.words, " "))),
+                                   result.seconds, how_it_ended(result));
+    if (result.has_status) {
+        text += source_text(result.status.source) + "\n\n" + interrupt_table(result.status);
+    }
+    const std::uint64_t samples = seen.calls().samples();
+    if (samples != 0) {
+        text += fmt::format("\nhottest functions of {} samples\n", grouped(samples)) +
+                hot_table(hottest(seen, names), samples, most_functions, terminal_width());
+    }
+    return text + remarks(seen, result);
+}
+
+flame_heading heading_of(const run_options& options, const recorder& seen, const outcome& result) {
+    const std::uint64_t lost = sum(result.status.lost);
+    return {fmt::format("{}", fmt::join(options.words, " ")),
+            fmt::format("{} samples · {} threads · {} Hz of CPU time · {:.1f} s · {} lost",
+                        grouped(seen.calls().samples()), seen.threads().size(),
+                        grouped(result.status.source.rate_hz), result.seconds, grouped(lost))};
+}
+
+bool write_or_complain(const std::string& path, const std::string& text) {
+    const std::string why = write_file(path, text);
+    if (!why.empty()) say(fmt::format("cannot write {}: {}; try another place for it", path, why));
+    return why.empty();
+}
+
+}  // namespace
+
+bool report(const run_options& options, const recorder& seen, const outcome& result) {
+    symbolizer names(seen.map().objects());
+    std::string text = tables(options, seen, result, names);
+    bool written = true;
+    if (seen.calls().samples() != 0) {
+        const stack_counts stacks = name_stacks(seen, names);
+        const std::string svg = flamegraph(stacks, heading_of(options, seen, result));
+        written = write_or_complain(options.output + ".svg", svg);
+        written = write_or_complain(options.output + ".folded", folded(stacks)) && written;
+        if (written) {
+            text += fmt::format("\nflame graph: {0}.svg   stacks: {0}.folded\n", options.output);
+        }
+    }
+    if (options.report_file.empty()) {
+        std::fwrite(text.data(), 1, text.size(), stderr);
+        return written;
+    }
+    return write_or_complain(options.report_file, text) && written;
+}
+
+}  // namespace nmircu::command

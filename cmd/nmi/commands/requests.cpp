@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+//
+// nmi load, nmi swap, nmi unload: one request to the agent of a running program each. Whatever can
+// be found wrong without the program is found before it is disturbed.
+#include <nmi/commands/load_request.hpp>
+#include <nmi/commands/options.hpp>
+#include <nmi/complaint.hpp>
+#include <nmi/target/connect.hpp>
+#include <nmi/target/status_reply.hpp>
+
+namespace nmircu::command {
+namespace {
+
+// A program has one source; a handler loaded without wishes of its own takes the one that runs.
+source_options settled_source(source_options wanted, client& connection,
+                              const std::string& attempt) {
+    if (wanted.rate_hz && wanted.kind) return wanted;
+    const message lines = expect_ok(connection.request({"status"}, quick_deadline), attempt);
+    const source_line running = read_status(lines).source;
+    if (running.kind == "none") return wanted;
+    if (!wanted.rate_hz) wanted.rate_hz = static_cast<std::uint32_t>(running.rate_hz);
+    if (!wanted.kind) wanted.kind = running.kind;
+    return wanted;
+}
+
+}  // namespace
+
+message load_request(const module_spec& module, const std::string& path,
+                     const source_options& source) {
+    message request{"load", path, std::to_string(source.rate_hz.value_or(default_rate_hz)),
+                    source.kind.value_or("auto")};
+    request.insert(request.end(), module.arguments.begin(), module.arguments.end());
+    return request;
+}
+
+int load(const load_options& options) {
+    const std::string attempt = fmt::format("load {} into {}", options.module.module, options.pid);
+    const std::string path = find_module(options.module, attempt);
+    client connection = connect_to(options.pid, attempt);
+    const source_options source = settled_source(options.source, connection, attempt);
+    const message answer = expect_ok(
+        connection.request(load_request(options.module, path, source), slow_deadline), attempt);
+    if (answer.size() > 1 && !answer[1].empty()) say(answer[1]);
+    return exit_ok;
+}
+
+int swap(const swap_options& options) {
+    const std::string attempt = fmt::format("swap {} in {}", options.name, options.pid);
+    const std::string path = find_module(options.module, attempt);
+    client connection = connect_to(options.pid, attempt);
+    message request{"swap", options.name, path};
+    request.insert(request.end(), options.module.arguments.begin(), options.module.arguments.end());
+    const message answer = expect_ok(connection.request(request, slow_deadline), attempt);
+    if (answer.size() > 1 && !answer[1].empty()) say(answer[1]);
+    return exit_ok;
+}
+
+int unload(const unload_options& options) {
+    const std::string attempt = fmt::format("unload {} from {}", options.name, options.pid);
+    client connection = connect_to(options.pid, attempt);
+    const message answer =
+        expect_ok(connection.request({"unload", options.name}, slow_deadline), attempt);
+    if (!answer.empty() && !answer[0].empty()) say(answer[0]);
+    return exit_ok;
+}
+
+}  // namespace nmircu::command

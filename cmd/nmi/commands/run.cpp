@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+//
+// nmi run: everything that can be found wrong is found before the program starts; then the session;
+// then the tables and files. Exits with the program's own status.
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nmi/commands/options.hpp>
+#include <nmi/commands/report.hpp>
+#include <nmi/commands/session.hpp>
+#include <nmi/complaint.hpp>
+#include <nmi/launch/program.hpp>
+#include <nmi/library_directory.hpp>
+#include <nmi/output/output_file.hpp>
+
+namespace nmircu::command {
+namespace {
+
+struct plan {
+    program what;
+    std::string agent;
+    std::vector<module_spec> modules;
+    std::vector<std::string> module_paths;
+};
+
+void check_outputs(const run_options& options, const std::string& name) {
+    if (options.output.empty() || options.output.back() == '/') {
+        fail(exit_usage, "-o {} names no file; try a name without .svg", options.output);
+    }
+    std::vector<std::string> files{options.output + ".svg", options.output + ".folded"};
+    if (!options.report_file.empty()) files.push_back(options.report_file);
+    if (!options.pid_file.empty()) files.push_back(options.pid_file);
+    for (const std::string& file : files) {
+        if (const std::string why = cannot_write(file); !why.empty()) {
+            fail(exit_error, "run {}: cannot write {}: {}; try another place for it", name, file,
+                 why);
+        }
+    }
+}
+
+// The agent will use the same path; told now, it costs the user no run.
+void check_socket(const std::string& name) {
+    std::string why;
+    if (agent::socket_path(most_pid, why).empty()) {
+        fail(exit_error, "run {}: no socket for its agent: {}; try another XDG_RUNTIME_DIR", name,
+             why);
+    }
+}
+
+plan make_plan(const run_options& options) {
+    const std::string& name = options.words.at(0);
+    plan made{find_program(options.words), {}, options.modules, {}};
+    if (made.modules.empty() && !options.no_module) made.modules.push_back({"profiler", {}});
+    made.agent = find_agent("run " + name);
+    for (const module_spec& module : made.modules) {
+        made.module_paths.push_back(
+            find_module(module, fmt::format("load {} into {}", module.module, name)));
+    }
+    check_outputs(options, name);
+    check_socket(name);
+    return made;
+}
+
+void load_modules(session& program, const plan& made, const source_options& source) {
+    for (std::size_t i = 0; i < made.modules.size(); ++i) {
+        program.load(made.modules[i], made.module_paths[i], source);
+    }
+}
+
+void write_pid_file(const run_options& options, int pid) {
+    if (options.pid_file.empty()) return;
+    const std::string why = write_file(options.pid_file, std::to_string(pid) + "\n");
+    if (!why.empty()) {
+        fail(exit_error, "run {}: cannot write {}: {}; try another place for it", options.words[0],
+             options.pid_file, why);
+    }
+}
+
+}  // namespace
+
+int run(const run_options& options) {
+    const plan made = make_plan(options);
+    session program(made.what, made.agent);
+    if (!program.has_agent()) {
+        say(
+            fmt::format("run {}: its agent does not answer, so it runs without handlers; see what "
+                        "the dynamic loader says about {}",
+                        options.words[0], made.agent));
+        return shell_status(program.watch().wait_status);
+    }
+    load_modules(program, made, options.source);
+    write_pid_file(options, program.pid());
+    const outcome result = program.watch();
+    const int status = shell_status(result.wait_status);
+    const bool reported = report(options, program.seen(), result);
+    return status == 0 && !reported ? exit_error : status;
+}
+
+}  // namespace nmircu::command

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+//
+// Stacks merged from the outside in: the boxes of a flame graph and where they lie, in samples and
+// levels. How they are drawn is flamegraph.cpp's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nmi/output/stacks.hpp>
+
+namespace nmircu::command {
+
+struct flame_box {
+    function_name name;
+    std::uint64_t left;     // samples to the left of it
+    std::uint64_t samples;  // its width
+    std::uint32_t level;    // 0: everything
+};
+
+// Parents before children, left to right. At most `most` boxes: where there are more, the narrowest
+// are left out.
+std::vector<flame_box> flame_boxes(const stack_counts& stacks, std::size_t most);
+
+}  // namespace nmircu::command

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+//
+// From a process number to a connection with the agent inside it.
+#pragma once
+
+#include <string>
+
+#include <nmi/target/client.hpp>
+
+namespace nmircu::command {
+
+// How long an agent may take for what it does at once, and for what waits for a module's init or a
+// grace period.
+inline constexpr milliseconds quick_deadline{5000};
+inline constexpr milliseconds slow_deadline{30000};
+
+// Connects and says hello. `attempt` opens every message: "load profiler into 1234". Fails
+// (exit_error) if there is no such process, it is somebody else's, or has no agent.
+client connect_to(int pid, const std::string& attempt);
+
+// What the reply brought, or fails (exit_error) with what it says.
+message expect_ok(reply answer, const std::string& attempt);
+
+}  // namespace nmircu::command
