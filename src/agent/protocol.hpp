@@ -9,11 +9,15 @@
 //
 //   hello                          ok, version, pid
 //   rings                          ok, and the ring memfd as SCM_RIGHTS
-//   start                          ok: the program may go on to main (only where it waits, see below)
-//   load PATH RATE SOURCE k=v...   ok, name, text    RATE in Hz; SOURCE auto, perf or timer;
+//   start                          ok: the program may go on to main (only where it waits, see
+//   below) load PATH RATE SOURCE k=v...   ok, name, text    RATE in Hz; SOURCE auto, perf or timer;
 //                                                    text: one line on the source chosen, or empty
-//   swap NAME PATH k=v...          ok, name
-//   unload NAME                    ok
+//                                    PATH must be absolute. A second handler takes the source that
+//                                    runs: another RATE is refused, and so is another SOURCE but
+//                                    auto
+//   swap NAME PATH k=v...          ok, name, text    text: one line if something of the old handler
+//                                    could not be unmapped, or empty
+//   unload NAME                    ok, text          text: as of swap
 //   status                         ok, then one field per line of the table below
 //   finish                         ok: the command has read everything; the program may end
 //
@@ -31,7 +35,9 @@
 //   nmi       count...                   per CPU, all NMIs
 //   handler   name generation path calls handled timed_calls total_ns longest_ns handled...
 //             (the last per CPU; total_ns is the time spent in the timed_calls alone)
-//   retired   the same, for a handler that was unloaded: its final row, kept until the program ends
+//   retired   the same, for a handler that was unloaded: its final row, kept until the program
+//   ends;
+//             handlers of one name share a row, their counts added up
 //   unknown   count
 //   forwarded count                      signals that were not ours and went to their owner
 //   lost      count...                   per CPU, records
@@ -56,20 +62,22 @@ inline constexpr const char* channel_variable = "NMI_AGENT_CHANNEL";
 inline constexpr std::uint32_t most_message_bytes = 65536;
 inline constexpr int message_deadline_ms = 5000;
 inline constexpr int finish_deadline_ms = 2000;
+// After that long a load, swap or unload is answered `busy`; it goes on all the same.
+inline constexpr int operation_deadline_ms = 10000;
 
 // Why a request was refused. The command's exit status is 1 for all of them; scripts that need to
 // tell them apart read the number from the message.
 enum class failure : std::uint32_t {
-    malformed = 1,        // the request breaks the protocol
+    malformed = 1,  // the request breaks the protocol
     unknown_verb = 2,
-    module_missing = 3,   // no such file, or not readable
-    module_invalid = 4,   // not a shared object, or no nmi_module symbol, or a bad field in it
-    module_abi = 5,       // built for another version of module.h
-    module_refused = 6,   // its init said no
+    module_missing = 3,  // no such file, or not readable
+    module_invalid = 4,  // not a shared object, or no nmi_module symbol, or a bad field in it
+    module_abi = 5,      // built for another version of module.h
+    module_refused = 6,  // its init said no
     name_taken = 7,
     name_unknown = 8,
-    source_failed = 9,    // no interrupt source could be started, or another one is running
-    busy = 10,            // the handler's grace period did not end within the deadline
+    source_failed = 9,  // no interrupt source could be started, or another one is running
+    busy = 10,          // not done within the deadline: a handler does not return, an init blocks
     internal = 11,
 };
 

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+//
+// The host table; see host.hpp. Everything here runs in handlers.
+#include <agent/host.hpp>
+
+#include <time.h>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <nmircu/nmi.hpp>
+
+#include "platform/linux/stack_walk.hpp"
+
+namespace nmircu::agent {
+namespace {
+
+constexpr std::uint32_t most_record_bytes = 32768;  // what module.h promises
+
+constinit ring::writer the_rings;
+
+// The C interface has a type of its own for the same registers.
+const nmircu::pt_regs* core_regs(const ::pt_regs* regs) noexcept {
+    return reinterpret_cast<const nmircu::pt_regs*>(regs);
+}
+
+std::uintptr_t host_instruction_pointer(const ::pt_regs* regs) noexcept {
+    return nmircu::instruction_pointer(core_regs(regs));
+}
+std::uintptr_t host_user_stack_pointer(const ::pt_regs* regs) noexcept {
+    return nmircu::user_stack_pointer(core_regs(regs));
+}
+std::uintptr_t host_frame_pointer(const ::pt_regs* regs) noexcept {
+    return nmircu::frame_pointer(core_regs(regs));
+}
+std::uint32_t host_walk_stack(const ::pt_regs* regs, std::uintptr_t* addresses,
+                              std::uint32_t most) noexcept {
+    return platform::walk_stack(core_regs(regs), addresses, most);
+}
+
+void* host_record_reserve(std::uint32_t kind, std::uint32_t bytes) noexcept {
+    const auto cpu = static_cast<std::uint32_t>(smp_processor_id());
+    // 0 bytes are refused and counted there, as too many are here.
+    return the_rings.reserve(cpu, kind, bytes <= most_record_bytes ? bytes : 0);
+}
+void host_record_commit(void* record) noexcept {
+    ring::writer::commit(record);
+}
+
+std::uint32_t host_thread_id() noexcept {
+    return static_cast<std::uint32_t>(::syscall(SYS_gettid));
+}
+std::uint64_t host_now_ns() noexcept {
+    timespec now;
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+constexpr nmi_host table{.abi = NMI_MODULE_ABI,
+                         .bytes = sizeof(nmi_host),
+                         .instruction_pointer = host_instruction_pointer,
+                         .user_stack_pointer = host_user_stack_pointer,
+                         .frame_pointer = host_frame_pointer,
+                         .walk_stack = host_walk_stack,
+                         .record_reserve = host_record_reserve,
+                         .record_commit = host_record_commit,
+                         .thread_id = host_thread_id,
+                         .now_ns = host_now_ns};
+
+}  // namespace
+
+ring::writer& rings() noexcept {
+    return the_rings;
+}
+
+const nmi_host& host_table() noexcept {
+    return table;
+}
+
+int call_module(void* cookie, nmircu::pt_regs* regs, int cpu) noexcept {
+    using module_handler = int (*)(::pt_regs*, int);
+    return reinterpret_cast<module_handler>(cookie)(reinterpret_cast<::pt_regs*>(regs), cpu);
+}
+
+}  // namespace nmircu::agent

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+//
+// The modules of this process: load, swap, unload, and what is known of them. Each is a chain
+// handler of the core with a code object behind it; the interrupt source runs while there is one.
+//
+//   load     dlopen, init, publish, start the source if it was the first
+//   swap     dlopen, init, exchange and wait, exit of the old one, dlclose
+//   unload   stop the source if it was the last, unpublish and wait, exit, dlclose
+//
+// init, exit and the waiting may take any time, so these run on a thread of their own, the worker;
+// dlopen, dlclose and the source need the control thread, and are handed to it (own_files.hpp).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <nmircu/nmi.hpp>
+
+#include <agent/code_object.hpp>
+#include <agent/refusal.hpp>
+
+#include "platform/linux/sources.hpp"
+
+namespace nmircu::agent {
+
+// One row of a status reply: a module and what its handler has done.
+struct module_row {
+    std::string name;
+    std::string path;
+    nmi_handler_statistics counts;
+    std::vector<std::uint64_t> cpu_handled;
+};
+
+class module_table {
+  public:
+    // Runs a function on the control thread and returns when it is done.
+    using on_control = std::function<void(const std::function<void()>&)>;
+
+    explicit module_table(on_control run);
+    module_table(const module_table&) = delete;
+    module_table& operator=(const module_table&) = delete;
+
+    // One at a time, on the worker. `request` has the verb first, as on the wire; the result is the
+    // reply.
+    message load(const message& request);
+    message swap(const message& request);
+    message unload(const message& request);
+
+    // Any thread, any time. `loaded` waits for an update of the chain that is under way, so for its
+    // grace period too.
+    std::vector<module_row> loaded();
+    std::vector<module_row> retired();
+
+    // From now on no source is started; the one that runs is stopped. On the control thread.
+    void stop_for_good();
+
+  private:
+    struct entry {
+        std::string name;
+        std::unique_ptr<code_object> code;
+        nmi_handler handler;
+    };
+    using arguments = std::vector<std::string>;
+
+    [[nodiscard]] entry* find(const std::string& name);
+    std::optional<refusal> bring_in(code_object& code, const arguments& given);
+    std::string send_away(code_object& code);
+    std::optional<refusal> start_source(const platform::source_settings& settings,
+                                        std::string& text);
+    std::optional<refusal> publish(entry& fresh, const platform::source_settings& settings,
+                                   std::string& text);
+    module_row take_out(entry& which);
+    void retire(module_row row);
+    void drop(const entry* which);
+
+    on_control run_on_control_;
+    bool stopped_ = false;  // control thread only
+
+    // The worker writes, anybody reads; held for moments.
+    std::mutex lock_;
+    std::vector<std::unique_ptr<entry>> entries_;
+    std::vector<module_row> retired_;
+};
+
+}  // namespace nmircu::agent

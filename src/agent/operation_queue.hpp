@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+//
+// Requests that may take long: one after the other on the worker, each answered when it is done or
+// when its deadline has passed, whichever is first. Control thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include <agent/executor.hpp>
+#include <agent/modules.hpp>
+
+namespace nmircu::agent {
+
+class operation_queue {
+  public:
+    // `peer` asked and is to get `reply`.
+    using deliver = std::function<void(std::uint64_t peer, const message& reply)>;
+
+    operation_queue(executor& worker, module_table& modules);
+    operation_queue(const operation_queue&) = delete;
+    operation_queue& operator=(const operation_queue&) = delete;
+
+    // `request` is a load, swap or unload.
+    void add(std::uint64_t peer, message request, std::uint64_t now_ns);
+
+    // Delivers what is done or overdue, and starts the next. Before each start `before` is called,
+    // while the worker is still idle.
+    void advance(std::uint64_t now_ns, const deliver& give, const std::function<void()>& before);
+
+    // The peer is gone: what it asked for is not begun any more.
+    void forget(std::uint64_t peer);
+
+    [[nodiscard]] bool idle() const { return waiting_.empty(); }
+    // When somebody will be overdue; 0: never.
+    [[nodiscard]] std::uint64_t deadline_ns() const;
+
+  private:
+    struct operation {
+        std::uint64_t peer;  // 0: has its reply
+        message request;
+        std::uint64_t deadline_ns;
+    };
+
+    void start(const operation& next);
+    void answer_overdue(std::uint64_t now_ns, const deliver& give);
+
+    executor& worker_;
+    module_table& modules_;
+    std::deque<operation> waiting_;  // the first is with the worker if `result_`
+    std::shared_ptr<message> result_;
+};
+
+}  // namespace nmircu::agent

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+//
+// The agent's own threads; see own_thread.hpp.
+#include <agent/own_thread.hpp>
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "platform/linux/thread_list.hpp"
+
+namespace nmircu::agent {
+namespace {
+
+using create_function = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+
+constexpr std::size_t stack_bytes = std::size_t{256} << 10;
+
+struct thread_start {
+    char name[16];
+    void (*function)();
+};
+
+void* run(void* argument) {
+    auto* start = static_cast<thread_start*>(argument);
+    const thread_start own = *start;
+    delete start;
+    pthread_setname_np(pthread_self(), own.name);
+    platform::hide_thread(static_cast<int>(syscall(SYS_gettid)));
+    own.function();
+    return nullptr;
+}
+
+// What static thread-local storage takes comes out of the stack, and may be much.
+std::size_t enough_stack() {
+    const long least = sysconf(_SC_THREAD_STACK_MIN);
+    return stack_bytes + (least > 0 ? static_cast<std::size_t>(least) : PTHREAD_STACK_MIN);
+}
+
+}  // namespace
+
+int real_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                        void* (*function)(void*), void* argument) noexcept {
+    // Relaxed: whoever finds null looks it up himself, and everybody finds the same.
+    static constinit std::atomic<create_function> known{nullptr};
+    create_function create = known.load(std::memory_order_relaxed);
+    if (create == nullptr) {
+        create = reinterpret_cast<create_function>(dlsym(RTLD_NEXT, "pthread_create"));
+        if (create == nullptr) return EAGAIN;
+        known.store(create, std::memory_order_relaxed);
+    }
+    return create(thread, attributes, function, argument);
+}
+
+int start_own_thread(const char* name, void (*function)()) noexcept {
+    auto* start = new thread_start{{}, function};
+    std::strncpy(start->name, name, sizeof start->name - 1);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, enough_stack());
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    // Inherited by the thread. libc's own two signals stay open: setuid needs them everywhere.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    const int error = real_pthread_create(&thread, &attributes, run, start);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    pthread_attr_destroy(&attributes);
+    if (error != 0) delete start;
+    return error;
+}
+
+}  // namespace nmircu::agent
