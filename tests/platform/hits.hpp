@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <ctime>
+#include <string>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -81,6 +82,13 @@ inline std::uint64_t hits_in_ms(std::uint64_t milliseconds) {
     const std::uint64_t before = hits_here.load(std::memory_order_relaxed);  // own thread
     burn_ms(milliseconds);
     return hits_here.load(std::memory_order_relaxed) - before;  // own thread
+}
+
+// Why `thread` is listed as unreachable; empty: it is not.
+inline std::string reason_for(const source_status& status, int thread) {
+    for (const unreachable_thread& each : status.unreachable)
+        if (each.thread_id == thread) return each.reason;
+    return "";
 }
 
 // A flag that one thread sets and others wait for.

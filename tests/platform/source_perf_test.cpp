@@ -8,11 +8,13 @@
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <csignal>
+#include <cstdio>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "hits.hpp"
@@ -234,7 +236,8 @@ TEST_F(source_perf, stops_although_a_child_holds_the_descriptors) {
     ASSERT_EQ("", start(source_kind::perf, 10000));
     int wait_for_me[2];
     ASSERT_EQ(0, ::pipe(wait_for_me));
-    const long child = ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    const pid_t child = ::_Fork();
+    ASSERT_GE(child, 0);
     if (child == 0) {
         ::close(wait_for_me[1]);
         char byte;
@@ -247,7 +250,95 @@ TEST_F(source_perf, stops_although_a_child_holds_the_descriptors) {
     EXPECT_EQ(0u, hits_in_ms(50));
     std::thread([] { EXPECT_EQ(0u, hits_in_ms(50)); }).join();
     ::close(wait_for_me[1]);
-    ::waitpid(static_cast<pid_t>(child), nullptr, 0);
+    ::waitpid(child, nullptr, 0);
+}
+
+TEST_F(source_perf, a_child_that_skips_the_fork_handlers_cannot_stop_its_parents) {
+    ASSERT_EQ("", start(source_kind::perf));
+    const pid_t child = ::_Fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        stop_source();
+        ::_exit(current_source().running ? 1 : 0);
+    }
+    int status = -1;
+    ASSERT_EQ(child, ::waitpid(child, &status, 0));
+    EXPECT_EQ(0, status);
+    EXPECT_TRUE(current_source().running);
+    EXPECT_TRUE(burn_until_hit());
+}
+
+TEST_F(source_perf, is_what_automatic_takes) {
+    ASSERT_EQ("", start(source_kind::automatic));
+    const source_status status = current_source();
+    EXPECT_EQ(source_kind::perf, status.kind);
+    EXPECT_EQ("", status.reason);
+    EXPECT_TRUE(burn_until_hit());
+}
+
+TEST_F(source_perf, gives_way_to_timers_when_descriptors_run_out) {
+    const auto run = [] {
+        // Room for the listing of threads, but not for one descriptor a thread.
+        signpost end;
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 40; ++i)
+            threads.emplace_back([&] { end.wait(); });
+        const struct rlimit few { 32, 32 };
+        ::setrlimit(RLIMIT_NOFILE, &few);
+        const std::string failure = start(source_kind::automatic);
+        const source_status status = current_source();
+        std::fprintf(stderr, "%s%s\n", failure.c_str(), status.reason.c_str());
+        end.set();
+        for (auto& thread : threads)
+            thread.join();
+        return status.kind == source_kind::timer && burn_until_hit() ? 0 : 1;
+    };
+    EXPECT_EXIT(::_exit(run()), ::testing::ExitedWithCode(0), "perf_event_open failed.*ulimit -n");
+}
+
+TEST_F(source_perf, may_be_used_by_many_threads_at_once) {
+    signpost end;
+    std::thread scanner([&] {
+        while (!end.is_set())
+            rescan_threads();
+    });
+    std::thread starter([&] {
+        while (!end.is_set())
+            std::thread(thread_started).join();
+    });
+    for (int round = 0; round < 40; ++round) {
+        ASSERT_EQ("", start(source_kind::perf, 10000));
+        EXPECT_TRUE(burn_until_hit(1));
+        stop_source();
+    }
+    end.set();
+    scanner.join();
+    starter.join();
+}
+
+TEST_F(source_perf, lists_a_thread_that_blocks_the_signal) {
+    signpost blocked;
+    signpost end;
+    int id = 0;
+    std::thread other([&] {
+        sigset_t trap;
+        sigemptyset(&trap);
+        sigaddset(&trap, SIGTRAP);
+        pthread_sigmask(SIG_BLOCK, &trap, nullptr);
+        id = thread_id();
+        blocked.set();
+        end.wait();
+        EXPECT_EQ(0u, hits_in_ms(20));
+        pthread_sigmask(SIG_UNBLOCK, &trap, nullptr);
+        EXPECT_TRUE(burn_until_hit());
+    });
+    blocked.wait();
+    ASSERT_EQ("", start(source_kind::perf));
+    rescan_threads();
+    const source_status status = current_source();
+    end.set();
+    other.join();
+    EXPECT_EQ("blocks SIGTRAP", reason_for(status, id));
 }
 
 TEST(source_perf_messages, say_what_to_set) {

@@ -40,6 +40,7 @@ struct source_state {
     // Everything below is protected by `lock`.
     source_kind kind = source_kind::automatic;
     bool running = false;
+    int owner_pid = 0;  // of the process whose threads are interrupted
     bool may_fall_back = false;
     std::uint32_t rate_hz = 0;
     int excluded_tid = 0;
@@ -67,9 +68,23 @@ std::uint64_t set_blocked_signals(std::uint64_t mask) {
     return before;
 }
 
+// Forgets a source that interrupts another process, this one's parent.
+void disown_locked(source_state& s) {
+    s.perf.abandon();
+    s.timer.abandon();
+    s.threads.clear();
+    s.running = false;
+    starts_matter.store(false, std::memory_order_relaxed);  // see its declaration
+}
+
 class source_lock {
   public:
-    source_lock() : mask_before_(set_blocked_signals(~std::uint64_t{0})) { state().lock.lock(); }
+    source_lock() : mask_before_(set_blocked_signals(~std::uint64_t{0})) {
+        source_state& s = state();
+        s.lock.lock();
+        // A child that came about without the fork handlers below.
+        if (s.running && s.owner_pid != ::getpid()) disown_locked(s);
+    }
     source_lock(const source_lock&) = delete;
     source_lock& operator=(const source_lock&) = delete;
     ~source_lock() {
@@ -94,12 +109,7 @@ void after_fork_in_parent() {
     set_blocked_signals(mask);
 }
 void after_fork_in_child() {
-    source_state& s = state();
-    s.perf.abandon();
-    s.timer.abandon();
-    s.threads.clear();
-    s.running = false;
-    starts_matter.store(false, std::memory_order_relaxed);  // see its declaration
+    disown_locked(state());
     after_fork_in_parent();
 }
 
@@ -136,7 +146,7 @@ void update_seen_locked(source_state& s, const std::vector<int>& list) {
 }
 
 void look_at_masks_locked(source_state& s, std::uint64_t own_mask) {
-    constexpr std::size_t most_looks = 256;
+    constexpr std::size_t most_looks = 64;
     const int self = static_cast<int>(::syscall(SYS_gettid));
     const std::size_t looks = std::min(most_looks, s.threads.size());
     for (std::size_t i = 0; i < looks; ++i) {
@@ -240,6 +250,7 @@ std::string start_source(const source_settings& settings, int excluded_tid) {
     s.threads.clear();
     if (std::string failure = start_locked(s, settings.kind); !failure.empty()) return failure;
     s.running = true;
+    s.owner_pid = ::getpid();
     scan_locked(s, list_threads(), held.mask_before());
     return {};
 }

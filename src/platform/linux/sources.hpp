@@ -13,16 +13,31 @@
 //                     perf                                   timer
 //   needs             Linux 5.18, permission, one            one of the user's RLIMIT_SIGPENDING
 //                     descriptor per thread at start         per thread
-//   highest rate      20 kHz asked, 20 kHz had               one per tick (250 Hz, some kernels
-//                                                            100 or 1000); the rest is overruns
+//   highest rate      20 kHz                                 one per tick (100, 250 or 1000 Hz by
+//                                                            kernel); the rest is overruns
 //   threads created   covered by the kernel from their       thread_started(), else the next rescan
 //   later             first instruction
-//   falls into        user-mode code only                    also system calls (SA_RESTART)
+//   raised            in user mode only                      by the tick, in system calls, too
 //   not covered       threads created by the excluded        -
 //                     thread while the source runs
+//   not under         a debugger, which stops at every       -
+//                     SIGTRAP; ThreadSanitizer, which runs
+//                     a SIGTRAP handler inside its runtime
 //
 // A thread that blocks the signal gets one, late, when it unblocks it (perf's is flagged
 // TRAP_PERF_FLAG_ASYNC); if two scans find it so, it is listed as unreachable until then.
+//
+// Measured, 2026-11: kernel 6.18, 250 Hz tick, 2 CPUs of a KVM guest, busy with other work.
+//   Rate had, perf: 990 of 1,000 Hz, 9,910 of 10,000, 19,700 of 20,000. Timer: 250, whatever was
+//   asked, and the rest as overruns.
+//   CPU time per interrupt, perf: about 20 us (2 to 3 % at 1 kHz); 16 to 23 us of it is the guest's
+//   timer interrupt itself, which costs the same without a signal (perf event without sigtrap) and
+//   with a plain CLOCK_MONOTONIC timer; a signal sent and handled is 1.1 us. Timer: lost in the
+//   noise, as it rides on a tick that comes anyway.
+//   System calls: no EINTR and no short read in 85,000 (perf) and 120,000 (timer, with the kernel's
+//   CONFIG_POSIX_CPU_TIMERS_TASK_WORK, the default since 5.10) reads, polls and sleeps at 10 kHz.
+//   1,000 threads: start 7 ms (perf), 4 ms (timer); rescan below 2 ms; stop 2 ms, 0.6 ms.
+//   5,000 threads: start 110 ms, 22 ms; rescan below 9 ms; stop 62 ms, 3 ms.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +82,7 @@ void stop_source();
 source_status current_source();
 
 // Covers threads that appeared and forgets those that ended since the last call. The owner of the
-// source calls it a few times a second. Looks up the blocked signals of at most 256 threads a call,
+// source calls it a few times a second. Looks up the blocked signals of at most 64 threads a call,
 // in turn, because each lookup is a file to read.
 void rescan_threads();
 // Covers the calling thread at once; called at the start of a thread by whoever can see threads
