@@ -83,10 +83,15 @@ void rescan_and_burn(int times) {
 TEST_F(source_perf_race, the_second_event_of_a_thread_that_inherited_one_is_closed) {
     listings = 0;
     std::thread child;
+    signpost out_of_step;
     // The first listing's threads, this one among them, have their events now.
     before_listing = [&](int n) {
         if (n != 2) return;
-        create(child, [] {
+        create(child, [&] {
+            // Two events in step would be one signal.
+            const std::uint64_t end = cpu_ns() + 300'000;
+            EXPECT_TRUE(burn_until([&] { return cpu_ns() >= end; }));
+            out_of_step.set();
             EXPECT_TRUE(burn_until([] { return current_source().duplicates > 0; }));
             EXPECT_TRUE(burn_until_hit());
             // Has both events, too.
@@ -98,6 +103,7 @@ TEST_F(source_perf_race, the_second_event_of_a_thread_that_inherited_one_is_clos
             std::thread([] { rescan_and_burn(4); }).join();
             EXPECT_EQ(settled, current_source().duplicates);
         });
+        out_of_step.wait();
     };
     ASSERT_EQ("", start(source_kind::perf));
     child.join();

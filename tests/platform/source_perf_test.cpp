@@ -161,6 +161,31 @@ TEST_F(source_perf, dispatches_one_of_two_events_on_a_thread) {
     ::close(second);
 }
 
+// A signal left over from an earlier source may make a thread choose another thread's tag.
+TEST_F(source_perf, keeps_innocent_events_when_a_stale_tag_confuses_a_thread) {
+    signpost go;
+    signpost ready;
+    int id = 0;
+    std::thread other([&] {
+        id = thread_id();
+        ready.set();
+        go.wait();
+        EXPECT_TRUE(burn_until_hit());
+    });
+    ready.wait();
+    ASSERT_EQ("", start(source_kind::perf));
+    const auto mine = static_cast<std::uint32_t>(thread_id());
+    const auto others = static_cast<std::uint32_t>(id);
+    for (int i = 0; i < 4; ++i) {
+        (void)accept_perf_tag(signal_tag(mine));
+        (void)accept_perf_tag(signal_tag(others));
+        rescan_threads();
+    }
+    go.set();
+    other.join();
+    EXPECT_TRUE(burn_until_hit());
+}
+
 // Threads that create threads while the source starts; source_perf_race_test.cpp takes the race
 // apart.
 TEST_F(source_perf, reaches_threads_created_while_it_starts) {
