@@ -80,8 +80,9 @@ void sort_unique(std::vector<int>& threads) {
 }  // namespace
 
 std::vector<int> list_threads() {
-    // The kernel's walk ends early when the thread it stands on exits, so one listing may miss
-    // living threads. The directory's link count, two more than the number of threads, tells.
+    // The kernel's walk ends early when the thread it stands on exits (fs/proc/base.c, next_tid),
+    // so one listing may miss living threads. The directory's link count, two more than the number
+    // of threads, tells.
     constexpr int most_listings = 8;
     std::vector<int> threads;
     const descriptor directory("/proc/self/task", O_DIRECTORY);
