@@ -4,24 +4,6 @@
 include(CMakePackageConfigHelpers)
 set(NMIRCU_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/nmircu)
 
-# nmircu_plugins_below(FOLDER OUT): the targets below FOLDER that are loaded, never linked.
-function(nmircu_plugins_below folder out)
-    get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
-    get_property(subfolders DIRECTORY ${folder} PROPERTY SUBDIRECTORIES)
-    set(found)
-    foreach(target IN LISTS targets)
-        get_target_property(type ${target} TYPE)
-        if(type STREQUAL "MODULE_LIBRARY")
-            list(APPEND found ${target})
-        endif()
-    endforeach()
-    foreach(subfolder IN LISTS subfolders)
-        nmircu_plugins_below(${subfolder} below)
-        list(APPEND found ${below})
-    endforeach()
-    set(${out} ${found} PARENT_SCOPE)
-endfunction()
-
 # Headers. The same-named ones of the chosen architecture and platform come with the public ones that
 # inline them; a platform's other headers are its own.
 install(DIRECTORY include/nmircu TYPE INCLUDE FILES_MATCHING PATTERN *.hpp PATTERN *.h)
