@@ -43,44 +43,23 @@
 #include <cstdint>
 #include <type_traits>
 
-#include <nmircu/detail/reader.hpp>
+#include <nmircu/detail/rcu_domain.hpp>
 #include <nmircu/detail/sanitizer.hpp>
+#include <nmircu/rcu_retire.hpp>
 
 #pragma GCC visibility push(default)
 
 namespace nmircu {
 
-// A domain of read-side critical sections. [saferecl.rcu.domain]
-// There is one; users cannot make or copy another.
-class rcu_domain {
-  public:
-    rcu_domain(const rcu_domain&) = delete;
-    rcu_domain& operator=(const rcu_domain&) = delete;
-
-    // Enters a section. Context: thread, signal, irq, nmi. Never blocks, never allocates, may
-    // interrupt itself. About 1 ns on a thread with a registered rseq area.
-    [[gnu::always_inline]] void lock() noexcept { detail::enter_section(); }
-    // As lock; always succeeds. Context: as lock.
-    [[gnu::always_inline]] bool try_lock() noexcept {
-        detail::enter_section();
-        return true;
-    }
-    // Leaves the section that the innermost unmatched lock on this thread entered. Context: as
-    // lock. It may wake a waiting updater, which is one system call; errno is preserved.
-    [[gnu::always_inline]] void unlock() noexcept { detail::exit_section(); }
-
-  private:
-    constexpr rcu_domain() noexcept = default;
-    friend rcu_domain& rcu_default_domain() noexcept;
-};
-
-// The domain every function here works on. Context: thread, signal, irq, nmi.
-[[nodiscard]] rcu_domain& rcu_default_domain() noexcept;
-
 // Blocks until every section entered before the call has been left. Context: thread only, outside
 // any section. Blocks, does not allocate. Concurrent callers share grace periods.
 // Inside a section or a handler: stops the program with a message.
 void rcu_synchronize(rcu_domain& domain = rcu_default_domain()) noexcept;
+
+// After how long a grace period that still waits is reported to stderr, and again after each
+// further such time. 0: never. Default 10,000; $NMIRCU_STALL_LIMIT_MS sets it at the start.
+// Context: any. A grace period that waits already keeps its limit.
+void rcu_set_stall_limit(std::uint64_t limit_ms) noexcept;
 
 // What the default domain has done so far. Times include waiting for other updaters' grace periods.
 struct rcu_statistics {
@@ -88,12 +67,16 @@ struct rcu_statistics {
     std::uint64_t shared;         // calls served by a grace period that another call ran
     std::uint64_t median_ns;      // of the completed ones, within 13 %
     std::uint64_t longest_ns;
+    std::uint64_t retired;       // objects handed over so far
+    std::uint64_t reclaimed;     // of those, the ones whose deleter has returned
+    std::uint64_t backlog;       // the others
+    std::uint64_t backlog_peak;  // the most that were seen waiting at once
 };
 // Context: any. Sums are taken without stopping anyone.
 [[nodiscard]] rcu_statistics rcu_read_statistics() noexcept;
 
 // Whether the calling thread is inside a section. Context: thread, signal, irq, nmi.
-[[nodiscard]] inline bool rcu_read_held() noexcept {
+[[nodiscard, gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline bool rcu_read_held() noexcept {
     return detail::section_of(platform::this_reader()) >= detail::one_section;
 }
 

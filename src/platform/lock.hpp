@@ -28,8 +28,28 @@ class lock {
         }
     }
 
+    // False: not to be had within `most_ns`.
+    [[nodiscard]] bool acquire_within(std::uint64_t most_ns) noexcept {
+        std::uint32_t state = free;
+        // [LK-4] acquire: as [LK-1]. Partner: [LK-3]. Weakened: as [LK-1].
+        if (state_.compare_exchange_strong(state, held, std::memory_order_acquire,
+                                           std::memory_order_relaxed)) {
+            return true;
+        }
+        const std::uint64_t start = port::now_ns();
+        // [LK-5] acquire: as [LK-1], for a taker that had to wait. Partner: [LK-3].
+        // Weakened: as [LK-1].
+        while (state_.exchange(contended, std::memory_order_acquire) != free) {
+            const std::uint64_t waited = port::now_ns() - start;
+            if (waited >= most_ns) return false;
+            port::wait(state_, contended, most_ns - waited);
+        }
+        return true;
+    }
+
     void release() noexcept {
-        // [LK-3] release: the section comes before the lock is free. Partners: [LK-1], [LK-2].
+        // [LK-3] release: the section comes before the lock is free. Partners: [LK-1],
+        // [LK-2], [LK-4], [LK-5].
         // Weakened: as [LK-1].
         if (state_.exchange(free, std::memory_order_release) == contended) port::wake_all(state_);
     }

@@ -16,7 +16,7 @@ inline constexpr std::uint64_t forever_ns = ~std::uint64_t{0};
 
 template <class Port>
 concept platform_port = requires(std::atomic<std::uint32_t>& word, std::uint32_t value,
-                                 std::uint64_t ns, const char* text) {
+                                 std::uint64_t ns, const char* text, void (*function)()) {
     // After true, barrier_everyone works for the rest of this process's life. Idempotent.
     { Port::prepare_barrier_everyone() }
     noexcept->std::same_as<bool>;
@@ -44,6 +44,14 @@ concept platform_port = requires(std::atomic<std::uint32_t>& word, std::uint32_t
     // A span of arch::cycle_counter in nanoseconds.
     { Port::cycles_to_ns(ns) }
     noexcept->std::same_as<std::uint64_t>;
+    // Runs function on a thread of its own, with every maskable signal blocked; text, at most 15
+    // characters, is its name. False: there are no threads, or no more. Thread context.
+    { Port::start_thread(function, text) }
+    noexcept->std::same_as<bool>;
+    // Calls function when the program ends normally, before whatever was set up earlier. May do
+    // nothing. Thread context.
+    { Port::at_exit(function) }
+    noexcept;
     // Shows one line to a person. Any context.
     { Port::report(text) }
     noexcept;

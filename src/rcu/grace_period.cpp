@@ -8,14 +8,14 @@
 //   cpu[i].enter/exit   readers on CPU i               scan             exit is a release
 //   shared.enter/exit   readers without a CPU slot     scan             read-modify-write
 //   waiting             updater; the reader who rings  readers, futex   see [GP-5]
-//   sequence            updater, engine.updaters held  callers          [GP-1]
+//   sequence            updater, engine.updaters held  callers          [GP-1], [GP-8]
 //   asymmetric          start, engine.updaters held    readers, updater [RD-5], [GP-6]
 //
 // Invariants.
 //   I1  For each phase, the sum of `exit` never exceeds the sum of `enter`, as any scan sees them
 //       that reads all exits before all enters: an exit is a release and its section's enter
 //       precedes it.
-//   I2  After barrier_for_readers_locked, a reader whose enter the scan cannot see yet will load
+//   I2  After barrier_for_readers, a reader whose enter the scan cannot see yet will load
 //       its pointers after the barrier, and finds the new ones.
 //   I3  So a scan with equal sums, made after the barrier, proves that no section of that phase is
 //       left that could hold an old pointer. Once seen, it stays proved for this grace period.
@@ -24,22 +24,20 @@
 //   idle --synchronize--> barrier --both drained--> idle
 //                            |
 //                            +--> wait for !phase --> flip --> wait for the old phase --> idle
+#include <algorithm>
+
 #include "platform/text.hpp"
-#include "rcu/engine.hpp"
+#include "rcu/reclaimer.hpp"
 
 namespace nmircu::rcu {
 
 namespace {
 
 using detail::domain_state;
-using platform::port;
 
 // How often a scan is repeated before the updater sleeps: a few microseconds, longer than a typical
 // handler, shorter than a futex round trip.
 constexpr unsigned spins_before_sleep = 200;
-
-// Time after which a grace period is reported, again and again, until it ends.
-constexpr std::uint64_t stall_limit_ns = 10'000'000'000;
 
 struct drained_phases {
     bool phase[2];
@@ -88,95 +86,74 @@ void sleep_until_drained_or_woken(domain_state& domain, std::uint32_t phase,
     // precedes its load of the announcement. One of the two sees the other. Partner: [RD-6],
     // src/rcu/reader.cpp, or on the per-CPU path this barrier itself, run on the reader's CPU.
     // Weakened: a lost wake-up.
-    barrier_for_readers_locked();
+    barrier_for_readers();
     if (!scan(domain).phase[phase]) port::wait(domain.waiting, 1 + phase, most_ns);
     // Relaxed: nobody sleeps now.
     domain.waiting.store(0, std::memory_order_relaxed);
 }
 
-void wait_until_drained(domain_state& domain, std::uint32_t phase) noexcept {
+// False: `most_ns` have passed.
+bool wait_until_drained(domain_state& domain, std::uint32_t phase, std::uint64_t most_ns) noexcept {
     for (unsigned spin = 0; spin < spins_before_sleep; ++spin) {
-        if (scan(domain).phase[phase]) return;
+        if (scan(domain).phase[phase]) return true;
         arch::spin_hint();
     }
     const std::uint64_t start = port::now_ns();
-    std::uint64_t report_at = start + stall_limit_ns;
+    const std::uint64_t limit = engine.stall_limit_ns.load(std::memory_order_relaxed);  // a setting
+    std::uint64_t report_after = limit;
     while (!scan(domain).phase[phase]) {
-        const std::uint64_t now = port::now_ns();
-        if (now >= report_at) {
-            report_stall(phase, now - start);
-            report_at = now + stall_limit_ns;
+        const std::uint64_t waited = port::now_ns() - start;
+        if (waited >= most_ns) return false;
+        if (waited >= report_after) {
+            report_stall(phase, waited);
+            report_after = waited + limit;
         }
-        sleep_until_drained_or_woken(domain, phase, report_at - now);
+        sleep_until_drained_or_woken(domain, phase, std::min(report_after, most_ns) - waited);
     }
+    return true;
 }
 
-void run_grace_period_locked(domain_state& domain) noexcept {
+// False: `most_ns` have passed, and nothing has been proved.
+bool run_grace_period_locked(domain_state& domain, std::uint64_t most_ns) noexcept {
     // [GP-2] process-wide barrier: the caller's unpublishing precedes every later load of every
     // reader, and every earlier count of every reader precedes the scan (I2).
     // Partners: the compiler fence at [RD-1], the real one at [RD-3], and the caller's at [GP-1].
     // Weakened: the scan misses a reader that holds the old pointer.
-    barrier_for_readers_locked();
+    barrier_for_readers();
     const drained_phases drained = scan(domain);
-    if (drained.phase[0] && drained.phase[1]) return;
+    if (drained.phase[0] && drained.phase[1]) return true;
 
     // Relaxed: only the holder of the lock writes it.
     const std::uint32_t current = domain.phase.load(std::memory_order_relaxed);
     const std::uint32_t other = 1 - current;
-    if (!drained.phase[other]) wait_until_drained(domain, other);
+    if (!drained.phase[other] && !wait_until_drained(domain, other, most_ns)) return false;
     // Relaxed: for progress only (I4).
     domain.phase.store(other, std::memory_order_relaxed);
-    if (!drained.phase[current]) wait_until_drained(domain, current);
+    return drained.phase[current] || wait_until_drained(domain, current, most_ns);
 }
 
-// A caller inside a section would wait for itself.
-void require_outside_sections(const detail::reader_state& self, const void* caller) noexcept {
-    if (detail::section_of(self) < detail::one_section) return;
-    platform::text_line line;
-    line << "nmircu: rcu_synchronize called at " << caller
-         << " inside a read-side critical section entered at " << self.entered_at;
-    if (self.handler != nullptr) {
-        line << ", in handler " << self.handler->name << " (" << self.handler->function << ")";
-    }
-    line << "; it would wait for itself. Leave the section first, or free later with rcu_retire";
-    port::panic(line.c_str());
-}
-
-void synchronize(domain_state& domain, const void* caller) noexcept {
+bool count_grace_period_locked(std::uint64_t most_ns) noexcept {
     detail::reader_state& self = platform::this_reader();
-    require_outside_sections(self, caller);
-
-    // [GP-1] seq_cst fence: the caller's unpublishing precedes the load of `sequence`, so a grace
-    // period that starts after that load also serves this caller.
-    // Partner: the barrier at [GP-2] of the grace period that this caller then waits for.
-    // Weakened: the caller shares a grace period that began before its unpublishing.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    // Relaxed: ordered by the fence. The first even number after a whole grace period from now.
-    const std::uint64_t enough = (engine.sequence.load(std::memory_order_relaxed) + 3) & ~1ull;
-
-    platform::lock_guard guard(engine.updaters);
     // Relaxed: written with the lock held.
     const std::uint64_t sequence = engine.sequence.load(std::memory_order_relaxed);
-    if (sequence >= enough) {
-        engine.shared_calls.fetch_add(1, std::memory_order_relaxed);  // for people
-        return;
-    }
     const std::uint64_t start = arch::cycle_counter();
     self.is_updater = 1;
     engine.sequence.store(sequence + 1, std::memory_order_relaxed);  // ordered by [GP-2]
-    run_grace_period_locked(domain);
-    // Relaxed: read with the lock held, or as a hint at [GP-1].
-    engine.sequence.store(sequence + 2, std::memory_order_relaxed);
+    const bool passed = run_grace_period_locked(detail::default_domain, most_ns);
+    // [GP-8] release: the sections waited for precede the number that says so.
+    // Partner: the acquire at [GP-9]. Weakened: who polls frees an object under a reader.
+    engine.sequence.store(passed ? sequence + 2 : sequence, std::memory_order_release);
     self.is_updater = 0;
-    engine.latency.add(arch::cycle_counter() - start);
+    if (passed) engine.latency.add(arch::cycle_counter() - start);
+    return passed;
 }
 
 }  // namespace
 
 constinit engine_state engine;
 
-void barrier_for_readers_locked() noexcept {
-    // Relaxed: written with the lock held.
+void barrier_for_readers() noexcept {
+    // Relaxed: it changes once, before any reader relies on it ([RD-5]).
     if (engine.asymmetric.load(std::memory_order_relaxed)) {
         // Readers on this path rely on it alone: their own fence is for the compiler.
         port::barrier_everyone();
@@ -187,20 +164,58 @@ void barrier_for_readers_locked() noexcept {
     }
 }
 
+grace_period_number whole_grace_period_from_now() noexcept {
+    // [GP-1] seq_cst fence: the caller's unpublishing precedes the load of `sequence`, so a grace
+    // period that starts after that load also serves this caller.
+    // Partner: the barrier at [GP-2] of the grace period that this caller then waits for.
+    // Weakened: the caller shares a grace period that began before its unpublishing.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    // Relaxed: ordered by the fence. The first even number after a whole grace period from now.
+    return (engine.sequence.load(std::memory_order_relaxed) + 3) & ~1ull;
+}
+
+bool has_passed(grace_period_number number) noexcept {
+    // [GP-9] acquire: what the caller does next comes after the sections waited for.
+    // Partner: the release at [GP-8]. Weakened: as there.
+    return engine.sequence.load(std::memory_order_acquire) >= number;
+}
+
+bool wait_for_grace_period(grace_period_number number, std::uint64_t most_ns) noexcept {
+    if (most_ns == platform::forever_ns) {
+        engine.updaters.acquire();
+    } else if (!engine.updaters.acquire_within(most_ns)) {
+        return false;
+    }
+    // Relaxed, here and below: written with the lock held.
+    if (engine.sequence.load(std::memory_order_relaxed) >= number) {
+        engine.shared_calls.fetch_add(1, std::memory_order_relaxed);  // for people
+    }
+    // One round, or two if a grace period that was running when the caller asked was given up.
+    bool passed = true;
+    while (passed && engine.sequence.load(std::memory_order_relaxed) < number) {
+        passed = count_grace_period_locked(most_ns);
+    }
+    engine.updaters.release();
+    return passed;
+}
+
 }  // namespace nmircu::rcu
 
 namespace nmircu {
 
-void rcu_synchronize(rcu_domain&) noexcept {
-    rcu::synchronize(detail::default_domain, __builtin_return_address(0));
+void rcu_set_stall_limit(std::uint64_t limit_ms) noexcept {
+    constexpr std::uint64_t most_ms = platform::forever_ns / 1'000'000;
+    const std::uint64_t limit_ns =
+        limit_ms == 0 || limit_ms > most_ms ? platform::forever_ns : limit_ms * 1'000'000;
+    rcu::engine.stall_limit_ns.store(limit_ns, std::memory_order_relaxed);  // a setting
 }
 
-rcu_statistics rcu_read_statistics() noexcept {
-    const auto& engine = rcu::engine;
-    return {engine.latency.total(),
-            engine.shared_calls.load(std::memory_order_relaxed),  // for people
-            platform::port::cycles_to_ns(engine.latency.median()),
-            platform::port::cycles_to_ns(engine.latency.longest())};
+void rcu_synchronize(rcu_domain&) noexcept {
+    rcu::require_outside_sections(platform::this_reader(), "rcu_synchronize",
+                                  __builtin_return_address(0),
+                                  "Leave the section first, or free later with rcu_retire");
+    rcu::start_if_wanted();
+    rcu::wait_for_grace_period(rcu::whole_grace_period_from_now());
 }
 
 }  // namespace nmircu

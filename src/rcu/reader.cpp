@@ -4,27 +4,27 @@
 // a thread that cannot count per CPU. Any context.
 #include "rcu/engine.hpp"
 
-namespace nmircu::detail {
+namespace nmircu::rcu {
 
-namespace {
-
-// Whether this thread can count per CPU from now on. Only once the engine has registered for the
-// process-wide barrier: until then readers need a fence, and the per-CPU path has none.
-bool start_counting_per_cpu(reader_state& self) noexcept {
+// Only once the engine has registered for the process-wide barrier: until then readers need a
+// fence, and the per-CPU path has none.
+bool counts_per_cpu(detail::reader_state& self) noexcept {
     // [RD-5] acquire: the registration precedes the first section that relies on it.
     // Partner: the release at [GP-6], src/rcu/start.cpp. Weakened: an updater that runs without
     // the barrier misses this reader.
-    if (self.per_cpu == nullptr && rcu::engine.asymmetric.load(std::memory_order_acquire)) {
-        self.per_cpu = platform::port::per_cpu_area();
+    if (self.per_cpu == nullptr && engine.asymmetric.load(std::memory_order_acquire)) {
+        self.per_cpu = port::per_cpu_area();
     }
     return self.per_cpu != nullptr;
 }
 
-}  // namespace
+}  // namespace nmircu::rcu
+
+namespace nmircu::detail {
 
 void enter_slow(reader_state& self, std::uint32_t phase) noexcept {
     domain_state& domain = *self.domain;
-    if (start_counting_per_cpu(self) &&
+    if (rcu::counts_per_cpu(self) &&
         platform::per_cpu_add_release(self.per_cpu, &domain.cpu[0].enter[phase], 1)) {
         return;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The engine's beginning in a process, and its second beginning in a forked child.
-#include "rcu/engine.hpp"
+#include "rcu/reclaimer.hpp"
 
 namespace nmircu::detail {
 
@@ -19,6 +19,14 @@ void start_engine(barrier_choice choice) noexcept {
         engine.asymmetric.store(true, std::memory_order_release);
     }
     engine.started.store(true, std::memory_order_relaxed);  // written with the lock held
+}
+
+void engine_before_fork() noexcept {
+    rcu::hold_deleters_for_fork();
+}
+
+void engine_after_fork() noexcept {
+    rcu::release_deleters_after_fork();
 }
 
 // The child has one thread and a copy of everybody's counts. Only this thread's own section is
@@ -45,12 +53,15 @@ void engine_forked() noexcept {
         domain.shared.enter[section & 1].store(1, std::memory_order_relaxed);
     }
     domain.waiting.store(0, std::memory_order_relaxed);
+    rcu::adopt_backlog_in_child();
+    rcu::forget_reclaimer_in_child();
 
     // A fork in a handler that interrupted the updater itself: its grace period goes on.
     if (self.is_updater != 0) return;
     engine.updaters.reset();
     const std::uint64_t sequence = engine.sequence.load(std::memory_order_relaxed);
-    engine.sequence.store((sequence + 1) & ~1ull, std::memory_order_relaxed);
+    // A grace period that was running has not ended: this thread's section may be older than it.
+    engine.sequence.store(sequence & ~1ull, std::memory_order_relaxed);
 }
 
 }  // namespace nmircu::detail

@@ -11,7 +11,13 @@ enum class barrier_choice { best, symmetric };
 // reader.
 void start_engine(barrier_choice choice) noexcept;
 
-// In the child of a fork, all signals blocked, before anything else runs.
+// Thread context. Something that may retire in handlers, where no thread can be created, begins.
+void start_reclaimer_for_handlers() noexcept;
+
+// Around a fork: in the parent before and after it; in the child, all signals blocked, before
+// anything else runs.
+void engine_before_fork() noexcept;
+void engine_after_fork() noexcept;
 void engine_forked() noexcept;
 void dispatch_forked() noexcept;
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <nmircu/arch/cpu.hpp>
+#include <nmircu/detail/sanitizer.hpp>
 #include <nmircu/platform/reader.hpp>
 
 #pragma GCC visibility push(default)
@@ -20,14 +21,16 @@ namespace nmircu::detail {
 
 // The nesting word is only ever changed by its own thread and by signals on that thread, which put
 // it back before they return; a relaxed atomic access keeps the compiler from splitting it.
-[[gnu::always_inline]] inline void set_section(reader_state& self, std::uint64_t value) noexcept {
+[[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline void set_section(
+    reader_state& self, std::uint64_t value) noexcept {
     __atomic_store_n(&self.section, value, __ATOMIC_RELAXED);
 }
-[[gnu::always_inline]] inline std::uint64_t section_of(const reader_state& self) noexcept {
+[[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline std::uint64_t section_of(
+    const reader_state& self) noexcept {
     return __atomic_load_n(&self.section, __ATOMIC_RELAXED);
 }
 
-[[gnu::always_inline]] inline void enter_section() noexcept {
+[[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline void enter_section() noexcept {
     reader_state& self = platform::this_reader();
     const std::uint64_t section = section_of(self);
     if (section < one_section) [[likely]] {
@@ -52,7 +55,7 @@ namespace nmircu::detail {
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
-[[gnu::always_inline]] inline void exit_section() noexcept {
+[[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline void exit_section() noexcept {
     // [RD-2] compiler fence: every access of the section precedes the drop of the nesting word and
     // the count, which is a release on every architecture (per_cpu_add_release).
     // Partner: the acquire scan at [GP-7], src/rcu/grace_period.cpp.

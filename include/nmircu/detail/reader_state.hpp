@@ -63,6 +63,9 @@ struct reader_state {
     std::uint32_t until_timed;
     // Whether this thread holds the grace-period lock: a fork in a handler needs to know.
     std::uint32_t is_updater;
+    // Whether this thread runs a reclamation cycle; and its deleters, and which function right now.
+    enum reclaiming : std::uint32_t { no, waiting, running_deleters } reclaims;
+    const void* deleter;
 };
 
 }  // namespace nmircu::detail

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include <nmircu/arch/context.hpp>
+#include <nmircu/detail/lifecycle.hpp>
 #include <nmircu/platform/interrupt.hpp>
 #include <nmircu/platform/port.hpp>
 
@@ -161,6 +162,8 @@ int attach_signal(int signal) noexcept {
     action.sa_mask = maskable_signals();
     if (::sigaction(signal, &action, nullptr) != 0) return errno;
     vector.attached = true;
+    // Handlers may retire from now on, and cannot create the thread that reclaims.
+    detail::start_reclaimer_for_handlers();
     return 0;
 }
 

@@ -5,10 +5,11 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <cstdlib>
-
 #include <nmircu/detail/lifecycle.hpp>
 #include <nmircu/platform/reader.hpp>
+#include <nmircu/rcu.hpp>
+
+#include "platform/linux/environment.hpp"
 
 namespace nmircu::platform {
 
@@ -20,7 +21,9 @@ __thread detail::reader_state reader_state_of_this_thread
                                                   .handler = nullptr,
                                                   .nmi_depth = 0,
                                                   .until_timed = 0,
-                                                  .is_updater = 0};
+                                                  .is_updater = 0,
+                                                  .reclaims = detail::reader_state::no,
+                                                  .deleter = nullptr};
 
 namespace {
 
@@ -37,12 +40,25 @@ void forked() {
 
 // NMIRCU_MEMBARRIER=0 makes every reader count with atomics, for a program that will forbid
 // membarrier to itself later on.
+detail::barrier_choice wanted_barrier() noexcept {
+    std::uint64_t value = 1;
+    read_setting("NMIRCU_MEMBARRIER", {0, 1}, value);
+    return value == 0 ? detail::barrier_choice::symmetric : detail::barrier_choice::best;
+}
+
+void read_limits() noexcept {
+    constexpr std::uint64_t a_year_ms = 365ull * 24 * 3600 * 1000;
+    std::uint64_t value = 0;
+    if (read_setting("NMIRCU_STALL_LIMIT_MS", {0, a_year_ms}, value)) rcu_set_stall_limit(value);
+    if (read_setting("NMIRCU_BACKLOG_LIMIT", {1, std::uint64_t{1} << 40}, value)) {
+        rcu_set_backlog_limit(value);
+    }
+}
+
 [[gnu::constructor(102)]] void start() {
-    const char* text = std::getenv("NMIRCU_MEMBARRIER");
-    const bool refused = text != nullptr && text[0] == '0' && text[1] == '\0';
-    detail::start_engine(refused ? detail::barrier_choice::symmetric
-                                 : detail::barrier_choice::best);
-    pthread_atfork(nullptr, nullptr, forked);
+    read_limits();
+    detail::start_engine(wanted_barrier());
+    pthread_atfork(detail::engine_before_fork, detail::engine_after_fork, forked);
 }
 
 }  // namespace

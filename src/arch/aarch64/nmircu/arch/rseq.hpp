@@ -14,6 +14,13 @@ inline constexpr std::ptrdiff_t rseq_cpu_id_offset = 4;
 inline constexpr std::ptrdiff_t rseq_cs_offset = 8;
 inline constexpr bool has_rseq = true;
 
+// The CPU the thread runs on; not below INT32_MAX if the area is not registered.
+[[gnu::always_inline]] inline std::uint32_t rseq_cpu(const void* rseq_area) noexcept {
+    const char* const at = static_cast<const char*>(rseq_area) + rseq_cpu_id_offset;
+    // Relaxed: the kernel writes it, on this CPU, and it may be stale at once.
+    return __atomic_load_n(reinterpret_cast<const std::uint32_t*>(at), __ATOMIC_RELAXED);
+}
+
 // As on x86-64. The final store is a store-release (STLR): accesses of the section that precede it
 // may not be observed after it. Entering a section needs no order here; the process-wide barrier
 // of the grace period supplies it.
@@ -48,8 +55,8 @@ template <unsigned Shift, std::uint32_t Limit>
         "str xzr, [%[area], %[cs]]\n\t"
         :
         : [area] "r"(rseq_area), [base] "r"(cpu0), [value] "r"(value),
-          [limit] "r"(std::uint64_t{Limit}), [shift] "i"(Shift),
-          [cpu_at] "i"(rseq_cpu_id_offset), [cs] "i"(rseq_cs_offset)
+          [limit] "r"(std::uint64_t{Limit}), [shift] "i"(Shift), [cpu_at] "i"(rseq_cpu_id_offset),
+          [cs] "i"(rseq_cs_offset)
         : "x16", "x17", "memory", "cc"
         : unusable);
     return true;

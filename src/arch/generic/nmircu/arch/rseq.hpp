@@ -10,6 +10,10 @@ namespace nmircu::arch {
 
 inline constexpr bool has_rseq = false;
 
+inline std::uint32_t rseq_cpu(const void*) noexcept {
+    return ~std::uint32_t{0};
+}
+
 template <unsigned Shift, std::uint32_t Limit>
 inline bool rseq_add_release(void*, void*, std::uint64_t) noexcept {
     return false;

@@ -17,6 +17,13 @@ inline constexpr std::ptrdiff_t rseq_cpu_id_offset = 4;
 inline constexpr std::ptrdiff_t rseq_cs_offset = 8;
 inline constexpr bool has_rseq = true;
 
+// The CPU the thread runs on; not below INT32_MAX if the area is not registered.
+[[gnu::always_inline]] inline std::uint32_t rseq_cpu(const void* rseq_area) noexcept {
+    const char* const at = static_cast<const char*>(rseq_area) + rseq_cpu_id_offset;
+    // Relaxed: the kernel writes it, on this CPU, and it may be stale at once.
+    return __atomic_load_n(reinterpret_cast<const std::uint32_t*>(at), __ATOMIC_RELAXED);
+}
+
 // Adds `value` to the 64-bit word at `cpu0 + (cpu << Shift)`, where cpu is the running one.
 // Returns false, having changed nothing, if the CPU number is not below `Limit`: then this thread
 // has no registered rseq area (its cpu_id is negative), or the number is out of range.

@@ -24,6 +24,10 @@ struct port {
     static void wake_all(std::atomic<std::uint32_t>& word) noexcept;
     static std::uint64_t now_ns() noexcept;
     static std::uint64_t cycles_to_ns(std::uint64_t cycles) noexcept;
+    // A detached POSIX thread; the signals of interrupt sources stay open, so that it is profiled.
+    static bool start_thread(void (*function)(), const char* name) noexcept;
+    // atexit(3).
+    static void at_exit(void (*function)()) noexcept;
     static void report(const char* text) noexcept;
     [[noreturn]] static void panic(const char* text) noexcept;
 };

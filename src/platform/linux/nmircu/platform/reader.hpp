@@ -28,4 +28,9 @@ template <unsigned Shift = detail::slot_shift>
     return arch::rseq_add_release<Shift, detail::max_cpus>(per_cpu, cpu0_word, value);
 }
 
+// The CPU the thread runs on, as a hint; max_cpus or more if it is not known that cheaply.
+[[gnu::always_inline]] inline std::uint32_t this_cpu(const void* per_cpu) noexcept {
+    return arch::rseq_cpu(per_cpu);
+}
+
 }  // namespace nmircu::platform

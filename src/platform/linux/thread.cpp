@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+//
+// The engine's own thread, and its last word at the end of the program.
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdlib>
+
+#include <nmircu/platform/port.hpp>
+
+#include "platform/linux/signal_tag.hpp"
+
+namespace nmircu::platform {
+
+namespace {
+
+// Deleters are the program's code: room for more than our own, of which only touched pages count.
+constexpr std::size_t stack_bytes = std::size_t{1} << 20;
+
+struct attributes {
+    pthread_attr_t value;
+    bool usable;
+
+    attributes() noexcept : usable(pthread_attr_init(&value) == 0) {
+        if (!usable) return;
+        pthread_attr_setdetachstate(&value, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&value, stack_bytes);
+    }
+    ~attributes() {
+        if (usable) pthread_attr_destroy(&value);
+    }
+    attributes(const attributes&) = delete;
+    attributes& operator=(const attributes&) = delete;
+};
+
+void* run(void* function) {
+    reinterpret_cast<void (*)()>(function)();
+    return nullptr;
+}
+
+// Everything that the program's own handlers might be meant for.
+sigset_t signals_of_others() noexcept {
+    sigset_t set;
+    sigfillset(&set);
+    sigdelset(&set, perf_signal);
+    sigdelset(&set, nmi_signal);
+    return set;
+}
+
+}  // namespace
+
+bool port::start_thread(void (*function)(), const char* name) noexcept {
+    const attributes wanted;
+    if (!wanted.usable) return false;
+    // A new thread inherits the mask; there is no moment in which a signal could reach it.
+    const sigset_t blocked = signals_of_others();
+    sigset_t before;
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    pthread_t thread;
+    const bool created =
+        pthread_create(&thread, &wanted.value, run, reinterpret_cast<void*>(function)) == 0;
+    if (created) pthread_setname_np(thread, name);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return created;
+}
+
+void port::at_exit(void (*function)()) noexcept {
+    // If it fails, what is retired late stays unreclaimed in a program that ends anyway.
+    static_cast<void>(std::atexit(function));
+}
+
+}  // namespace nmircu::platform

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+//
+// What the engine says of itself. Any context; sums are taken without stopping anyone.
+#include <algorithm>
+
+#include "rcu/reclaim.hpp"
+
+namespace nmircu {
+
+rcu_statistics rcu_read_statistics() noexcept {
+    const auto& engine = rcu::engine;
+    // In this order, and cut off: a caller that is preempted in between shows no backlog that never
+    // was, nor a negative one.
+    const std::uint64_t retired = rcu::retired_count();
+    const std::uint64_t reclaimed = std::min(rcu::reclaimed_count(), retired);
+    rcu::note_backlog(retired - reclaimed);
+    return {engine.latency.total(),
+            engine.shared_calls.load(std::memory_order_relaxed),  // for people
+            rcu::port::cycles_to_ns(engine.latency.median()),
+            rcu::port::cycles_to_ns(engine.latency.longest()),
+            retired,
+            reclaimed,
+            retired - reclaimed,
+            rcu::backlog_peak()};
+}
+
+}  // namespace nmircu

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+//
+// Property: memory is bounded while threads retire as fast as they can: by the limit and the
+// documented rate beyond it, with a reader parked for a second, and with brief readers.
+#include <cstdio>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nmircu/rcu.hpp>
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+using nmircu::rcu_default_domain;
+
+struct object : nmircu::rcu_obj_base<object> {
+    long contents[4] = {};
+};
+
+constexpr std::uint64_t limit = 10'000;
+constexpr unsigned retirers = 4;
+
+// rcu_retire.hpp, "Memory": 64 a CPU by which the crowd is noticed late (here: on up to 16 CPUs),
+// and 100 per thread and second.
+std::uint64_t documented_bound(double seconds) {
+    const unsigned cpus = std::thread::hardware_concurrency();
+    return limit + 64 * (cpus + 1) + retirers + std::uint64_t(100 * retirers * (seconds + 0.1));
+}
+
+struct outcome {
+    std::uint64_t retired, peak;
+    double seconds;
+};
+
+template <class Reader>
+outcome flood_for_a_second(Reader reader) {
+    nmircu::rcu_barrier();
+    nmircu::rcu_set_backlog_limit(limit);
+    std::atomic<bool> stop{false}, reading{false};
+    std::thread reading_thread([&] { reader(stop, reading); });
+    while (!reading.load())
+        std::this_thread::yield();
+    const auto start = clock_type::now();
+    const auto before = nmircu::rcu_read_statistics();
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < retirers; ++i) {
+        threads.emplace_back([&] {
+            while (!stop.load(std::memory_order_relaxed))
+                (new object)->retire();
+        });
+    }
+    std::uint64_t peak = 0;
+    while (clock_type::now() - start < std::chrono::seconds(1)) {
+        peak = std::max(peak, nmircu::rcu_read_statistics().backlog);
+        std::this_thread::yield();
+    }
+    stop.store(true);
+    for (auto& thread : threads)
+        thread.join();
+    peak = std::max(peak, nmircu::rcu_read_statistics().backlog);
+    const double seconds = std::chrono::duration<double>(clock_type::now() - start).count();
+    reading_thread.join();
+    nmircu::rcu_barrier();
+    const auto after = nmircu::rcu_read_statistics();
+    EXPECT_EQ(after.backlog, 0u);
+    std::printf("%.1f M objects retired in %.2f s, at most %lu waited (limit %lu, bound %lu)\n",
+                double(after.retired - before.retired) / 1e6, seconds,
+                static_cast<unsigned long>(peak), static_cast<unsigned long>(limit),
+                static_cast<unsigned long>(documented_bound(seconds)));
+    return {after.retired - before.retired, peak, seconds};
+}
+
+TEST(retire_flood, with_a_reader_parked_for_a_second) {
+    const outcome seen =
+        flood_for_a_second([](std::atomic<bool>& stop, std::atomic<bool>& reading) {
+            std::scoped_lock section(rcu_default_domain());
+            reading.store(true);
+            while (!stop.load(std::memory_order_relaxed))
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        });
+    EXPECT_GE(seen.peak, limit);
+    EXPECT_LE(seen.peak, documented_bound(seen.seconds));
+}
+
+TEST(retire_flood, with_brief_readers) {
+    const outcome seen =
+        flood_for_a_second([](std::atomic<bool>& stop, std::atomic<bool>& reading) {
+            while (!stop.load(std::memory_order_relaxed)) {
+                std::scoped_lock section(rcu_default_domain());
+                reading.store(true, std::memory_order_relaxed);
+            }
+        });
+    EXPECT_GT(seen.retired, limit);
+    EXPECT_LE(seen.peak, documented_bound(seen.seconds));
+}
+
+TEST(retire_flood, a_section_is_never_held_up) {
+    nmircu::rcu_barrier();
+    nmircu::rcu_set_backlog_limit(100);
+    {
+        std::scoped_lock section(rcu_default_domain());
+        // Would last over a minute if each were held up.
+        for (int i = 0; i < 10'000; ++i)
+            (new object)->retire();
+        EXPECT_EQ(nmircu::rcu_read_statistics().backlog, 10'000u);
+    }
+    nmircu::rcu_barrier();
+    nmircu::rcu_set_backlog_limit(65'536);
+}
+
+}  // namespace
