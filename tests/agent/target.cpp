@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+//
+// The program under test: knows nothing of the agent. Obeys lines on standard input and answers
+// each with one line on standard output, so that a test knows when it is done. `burn N` lines make
+// it interruptible: threads that only burn CPU time.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+extern char** environ;
+
+namespace {
+
+std::atomic<bool> end{false};
+std::atomic<unsigned long> burnt{0};
+std::vector<std::thread>& threads = *new std::vector<std::thread>;  // survives exit
+
+__attribute__((noinline)) void burn_some() {
+    for (int i = 0; i < 1000; ++i)
+        burnt.fetch_add(1, std::memory_order_relaxed);
+}
+
+__attribute__((noinline)) void burn_until_end() {
+    while (!end.load(std::memory_order_relaxed))
+        burn_some();
+}
+
+std::string burn(std::istream& words) {
+    int count = 0;
+    words >> count;
+    for (int i = 0; i < count; ++i)
+        threads.emplace_back(burn_until_end);
+    return "burning";
+}
+
+// Burns below that many calls of itself.
+__attribute__((noinline)) void recurse(int depth) {
+    if (depth > 0) {
+        recurse(depth - 1);
+    } else {
+        burn_until_end();
+    }
+    burnt.fetch_add(1, std::memory_order_relaxed);  // no tail call
+}
+
+std::string burn_deep(std::istream& words) {
+    int depth = 0;
+    words >> depth;
+    threads.emplace_back([depth] { recurse(depth); });
+    return "burning";
+}
+
+// Where the functions are, in the order in which they call each other.
+std::string where(std::istream&) {
+    std::ostringstream out;
+    for (auto* function : {reinterpret_cast<void*>(burn_some), reinterpret_cast<void*>(recurse)})
+        out << reinterpret_cast<std::uintptr_t>(function) << ' ';
+    return out.str();
+}
+
+// Threads that block every signal before they start, as xz makes them.
+std::string burn_blocked(std::istream&) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    threads.emplace_back(burn_until_end);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return "burning";
+}
+
+// Short-lived threads, one after the other, each of which burns for its whole life.
+std::string churn(std::istream& words) {
+    int count = 0;
+    words >> count;
+    for (int i = 0; i < count; ++i)
+        std::thread([] {
+            for (int k = 0; k < 20; ++k)
+                burn_some();
+        }).join();
+    return "churned";
+}
+
+// A thread that a library which was never built for us creates.
+std::string third_party(std::istream& words) {
+    std::string path;
+    words >> path;
+    void* library = dlopen(path.c_str(), RTLD_NOW);
+    if (library == nullptr) return dlerror();
+    auto start = reinterpret_cast<void (*)(void (*)())>(dlsym(library, "start_thread"));
+    start(burn_until_end);
+    return "burning";
+}
+
+std::string close_all(std::istream&) {
+    for (int fd = 3; fd < 70000; ++fd)
+        close(fd);
+    return "closed";
+}
+
+std::string lowest_fd(std::istream&) {
+    const int fd = open("/dev/null", O_RDONLY);
+    close(fd);
+    return std::to_string(fd);
+}
+
+// A child that does what children do: threads, exit handlers.
+std::string fork_child(std::istream&) {
+    const pid_t child = fork();
+    if (child == 0) {
+        std::thread([] { burn_some(); }).join();
+        std::exit(7);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? std::to_string(WEXITSTATUS(status)) : "killed";
+}
+
+std::vector<pid_t> children;
+std::string fork_and_keep(std::istream&) {
+    const pid_t child = fork();
+    if (child == 0) {
+        std::thread burning(burn_until_end);
+        pause();
+    }
+    children.push_back(child);
+    return std::to_string(child);
+}
+
+std::string spawn_env(std::istream&) {
+    std::string out;
+    FILE* pipe = popen("env | grep -c -e NMI_ -e nmi-agent", "r");
+    char line[64] = {};
+    while (std::fgets(line, sizeof line, pipe) != nullptr)
+        out += line;
+    pclose(pipe);
+    return out.substr(0, out.find('\n'));
+}
+
+std::string own_env(std::istream&) {
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        if (std::strstr(*entry, "NMI_AGENT") != nullptr) return *entry;
+        if (std::strstr(*entry, "LD_PRELOAD") != nullptr) return *entry;
+    }
+    return "clean";
+}
+
+std::string own_mask(std::istream&) {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    std::string blocked;
+    for (int signo = 1; signo < 32; ++signo) {
+        if (sigismember(&mask, signo) == 1) blocked += std::to_string(signo) + " ";
+    }
+    return blocked.empty() ? "none" : blocked;
+}
+
+std::string replace_by(std::istream& words) {
+    std::string program;
+    words >> program;
+    execl(program.c_str(), program.c_str(), nullptr);
+    return std::strerror(errno);
+}
+
+std::string stop_burning(std::istream&) {
+    end.store(true, std::memory_order_relaxed);
+    for (std::thread& thread : threads)
+        thread.join();
+    threads.clear();
+    return "stopped";
+}
+
+const std::map<std::string, std::function<std::string(std::istream&)>> commands = {
+    {"burn", burn},           {"burn_deep", burn_deep},
+    {"where", where},         {"burn_blocked", burn_blocked},
+    {"churn", churn},         {"third_party", third_party},
+    {"close_all", close_all}, {"lowest_fd", lowest_fd},
+    {"fork", fork_child},     {"fork_and_keep", fork_and_keep},
+    {"spawn_env", spawn_env}, {"own_env", own_env},
+    {"own_mask", own_mask},   {"exec", replace_by},
+    {"stop", stop_burning},   {"alive", [](std::istream&) { return std::string("yes"); }},
+};
+
+}  // namespace
+
+int main() {
+    std::string line;
+    while (std::getline(std::cin, line)) {
+        std::istringstream words(line);
+        std::string verb;
+        int status = 0;
+        words >> verb;
+        if (verb == "exit" && words >> status) std::exit(status);  // with threads running
+        if (verb == "return" && words >> status) {
+            stop_burning(words);
+            return status;
+        }
+        const auto command = commands.find(verb);
+        std::cout << (command == commands.end() ? "what?" : command->second(words)) << std::endl;
+    }
+    std::_Exit(99);  // nobody is left to obey
+}
