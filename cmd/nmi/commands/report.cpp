@@ -34,10 +34,8 @@ std::string how_it_ended(const outcome& result) {
 // What a reader of the figures must know about them.
 std::string remarks(const recorder& seen, const outcome& result) {
     std::string text;
-    if (result.agent_left_early) {
-        text +=
-            "note: the program replaced itself (exec) or closed our socket; handlers and counts "
-            "end there\n";
+    if (result.replaced) {
+        text += "note: the program replaced itself (exec); its handlers and counts end there\n";
     } else if (!result.said_goodbye) {
         text +=
             "note: the program ended without its exit handlers; counts above are of at most "
@@ -63,7 +61,7 @@ std::string tables(const run_options& options, const recorder& seen, const outco
                                    one_line(fmt::format("{}", fmt::join(options.words, " "))),
                                    result.seconds, how_it_ended(result));
     if (result.has_status) {
-        text += source_text(result.status.source) + "\n\n" + interrupt_table(result.status);
+        text += source_text(result.source) + "\n\n" + interrupt_table(result.status);
     }
     const std::uint64_t samples = seen.calls().samples();
     if (samples != 0) {
@@ -78,7 +76,7 @@ flame_heading heading_of(const run_options& options, const recorder& seen, const
     return {fmt::format("{}", fmt::join(options.words, " ")),
             fmt::format("{} samples · {} threads · {} Hz of CPU time · {:.1f} s · {} lost",
                         grouped(seen.calls().samples()), seen.threads().size(),
-                        grouped(result.status.source.rate_hz), result.seconds, grouped(lost))};
+                        grouped(result.source.rate_hz), result.seconds, grouped(lost))};
 }
 
 bool write_or_complain(const std::string& path, const std::string& text) {

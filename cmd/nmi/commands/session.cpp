@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include <poll.h>
 #include <sys/wait.h>
@@ -27,6 +29,15 @@ constexpr milliseconds least_poll_interval{5};
 constexpr milliseconds most_poll_interval{100};
 // At its exit the program waits finish_deadline_ms for us; we are quicker.
 constexpr milliseconds goodbye_deadline{agent::finish_deadline_ms / 4};
+
+constexpr milliseconds lost_agent_deadline{300};
+
+// A process that is ending has no memory any more, or still the agent in it.
+bool runs_another_program(int pid) {
+    std::ifstream file(fmt::format("/proc/{}/maps", pid));
+    const std::string maps{std::istreambuf_iterator<char>(file), {}};
+    return !maps.empty() && maps.find("/nmi-agent.so") == std::string::npos;
+}
 
 }  // namespace
 
@@ -78,19 +89,28 @@ std::string session::load(const module_spec& module, const std::string& path,
     return answer.size() > 1 ? one_line(answer[1]) : "";
 }
 
-outcome session::watch() {
-    if (has_agent_) {
-        expect_ok(agent_.request({"start"}, quick_deadline), "run " + name_);
-        recorder_.refresh();
-    }
-    let_go_ = true;
+void session::let_go() {
     started_ = clock::now();
+    if (!has_agent_) return;
+    // However soon it ends, there is a first status.
+    const reply first = agent_.request({"status"}, quick_deadline);
+    if (first.ok) take_status(first.fields);
+    // A short program may have ended before the reply is sent.
+    const reply answer = agent_.request({"start"}, quick_deadline);
+    if (!answer.ok && !agent_.closed()) expect_ok(answer, "run " + name_);
+    let_go_ = true;
+    recorder_.refresh();
+}
+
+outcome session::watch() {
+    let_go();
     reap();
     while (!ended_) {
         wait_for_something();
         handle_signals();
         agent_.receive(milliseconds(0));
         handle_replies();
+        notice_lost_agent();
         if (agent_.exiting() && !result_.said_goodbye) say_goodbye();
         tick();
     }
@@ -126,14 +146,31 @@ void session::handle_signals() {
 void session::handle_replies() {
     while (const std::optional<reply> answer = agent_.next()) {
         status_asked_ = false;
-        if (!answer->ok) continue;
-        result_.status = read_status(answer->fields);
-        result_.has_status = true;
+        if (!answer->ok || result_.said_goodbye) continue;  // the last one answers `finish`
+        take_status(answer->fields);
     }
-    if (agent_.closed() && has_agent_ && !ended_ && !result_.agent_left_early) {
-        reap();
-        result_.agent_left_early = !ended_;
+}
+
+void session::take_status(const message& lines) {
+    result_.status = read_status(lines);
+    result_.has_status = true;
+    if (result_.status.source.kind != "none") result_.source = result_.status.source;
+}
+
+void session::notice_lost_agent() {
+    if (!agent_.closed() || agent_lost_ || !has_agent_) return;
+    agent_lost_ = true;
+    read_rings();
+    if (result_.said_goodbye) return;
+    // Its end or its exec is under way; which of the two shows in a moment.
+    for (const auto end = clock::now() + lost_agent_deadline; !ended_ && clock::now() < end;) {
+        result_.replaced = runs_another_program(child_.pid);
+        if (result_.replaced) break;
+        pollfd ended{signals_.fd(), POLLIN, 0};
+        ::poll(&ended, 1, 1);
+        handle_signals();
     }
+    if (result_.replaced) recorder_.freeze();
 }
 
 void session::tick() {
@@ -148,7 +185,9 @@ void session::tick() {
     }
     if (now >= next_status_) {
         next_status_ = now + status_interval;
-        if (!status_asked_ && !agent_.closed()) status_asked_ = agent_.send({"status"});
+        if (!status_asked_ && !agent_.closed() && !result_.said_goodbye) {
+            status_asked_ = agent_.send({"status"});
+        }
         show_progress();
     }
 }
@@ -164,7 +203,6 @@ void session::read_rings() {
 
 // The program stands at its exit, everything still mapped and counted, and waits for us.
 void session::say_goodbye() {
-    result_.said_goodbye = true;
     recorder_.refresh();
     read_rings();
     const auto end = clock::now() + goodbye_deadline;
@@ -174,33 +212,33 @@ void session::say_goodbye() {
     }
     if (!status_asked_) {
         const reply last = agent_.request({"status"}, goodbye_deadline);
-        if (last.ok) {
-            result_.status = read_status(last.fields);
-            result_.has_status = true;
-        }
+        if (last.ok) take_status(last.fields);
     }
     agent_.send({"finish"});
-    status_asked_ = true;  // the reply to come is the last
+    result_.said_goodbye = true;
 }
 
 void session::show_progress() {
     if (!progress_.wanted()) return;
     const double seconds = std::chrono::duration<double>(clock::now() - started_).count();
-    progress_.show(
-        fmt::format("{}  {:.1f} s  {} NMIs  {} samples  {} threads  {} lost", name_, seconds,
-                    grouped(sum(result_.status.nmis)), grouped(recorder_.calls().samples()),
-                    grouped(result_.status.source.threads), grouped(sum(result_.status.lost))));
+    progress_.show(fmt::format("{}  {:.1f} s  {} NMIs  {} samples  {} threads  {} lost", name_,
+                               seconds, grouped(sum(result_.status.nmis)),
+                               grouped(recorder_.calls().samples()),
+                               grouped(result_.source.threads), grouped(sum(result_.status.lost))));
 }
 
 void session::close_books() {
     progress_.clear();
     result_.seconds = std::chrono::duration<double>(clock::now() - started_).count();
+    // A source that was stopped is still the one that did it all.
+    program_status& status = result_.status;
+    if (status.source.kind == "none") status.source = result_.source;
     if (!rings_) return;
+
     rings_->drain_after_death([this](const ring::record& found) { recorder_.take(found); });
     result_.unfinished = rings_->unfinished();
     result_.corrupt_rings = rings_->corrupt_rings();
     // The rings outlive the program, so these counts are final whatever it died of.
-    program_status& status = result_.status;
     status.lost.assign(status.cpus.size(), 0);
     for (std::size_t i = 0; i < status.cpus.size(); ++i) {
         const auto cpu = static_cast<unsigned>(status.cpus[i]);

@@ -26,9 +26,10 @@ struct outcome {
     double seconds = 0;
     program_status status;
     bool has_status = false;
-    bool said_goodbye = false;      // so `status` was taken at its end
-    bool agent_left_early = false;  // it lived on without the agent: exec
-    std::uint64_t unfinished = 0;   // records that were begun and never committed
+    source_line source;            // as long as one ran
+    bool said_goodbye = false;     // so `status` was taken at its end
+    bool replaced = false;         // the process went on with another program: exec
+    std::uint64_t unfinished = 0;  // records that were begun and never committed
     unsigned corrupt_rings = 0;
 };
 
@@ -58,11 +59,14 @@ class session {
     using clock = std::chrono::steady_clock;
 
     void greet();
+    void let_go();
     void take_rings();
     void reap();
     void wait_for_something();
     void handle_signals();
     void handle_replies();
+    void notice_lost_agent();
+    void take_status(const message& lines);
     void tick();
     void read_rings();
     void say_goodbye();
@@ -82,6 +86,7 @@ class session {
     bool let_go_ = false;
     bool ended_ = false;
     bool status_asked_ = false;
+    bool agent_lost_ = false;
     clock::time_point started_ = clock::now();
     clock::time_point next_status_{}, next_refresh_{}, next_poll_{};
     std::chrono::milliseconds poll_interval_{50};

@@ -78,7 +78,7 @@ std::vector<std::string> interpreter_words(const std::string& first_line) {
 
 bool is_env_with_a_name(const std::vector<std::string>& words) {
     return words.size() == 2 && std::filesystem::path(words[0]).filename() == "env" &&
-           words[1].find_first_of("=-/ \t") == std::string::npos;
+           !words[1].starts_with('-') && words[1].find_first_of("=/ \t") == std::string::npos;
 }
 
 // Follows one `#!`; false if the file does not begin with one.

@@ -86,7 +86,7 @@ std::string close_document() {
     return fmt::format(
         "<foreignObject id=\"tools\" x=\"{0}\" y=\"10\" width=\"330\" height=\"28\">"
         "<form xmlns=\"http://www.w3.org/1999/xhtml\"><button type=\"button\">reset zoom</button>"
-        "<input type=\"search\" placeholder=\"search functions\" size=\"20\"/></form>"
+        "<input type=\"search\" placeholder=\"search: press /\" size=\"20\"/></form>"
         "</foreignObject>\n"
         "<text id=\"matched\" x=\"{1}\" y=\"64\" text-anchor=\"end\"> </text>\n"
         "<script><![CDATA[{2}]]></script>\n</svg>\n",

@@ -12,6 +12,7 @@ namespace nmircu::command {
 
 const char* const flamegraph_style = R"css(
 svg { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: 11.5px; }
+svg { background: #fbfaf7; }
 #page { fill: #fbfaf7; }
 text { fill: #23262d; }
 #command { font-size: 16px; font-weight: 600; }

@@ -9,10 +9,31 @@
 #include <tuple>
 
 namespace nmircu::command {
+namespace {
+
+// The inner end of a stack, as far as each outer frame is a place that code can call from. Places
+// outermost first.
+std::span<const code_place> believable(std::span<const code_place> places, symbolizer& names) {
+    for (std::size_t at = places.size() - 1; at-- > 0;) {
+        if (!names.is_call(places[at])) return places.subspan(at + 1);
+    }
+    return places;
+}
+
+// As call_tree::for_each_stack, of what of each stack can be believed.
+void for_each_believable(const recorder& seen, symbolizer& names, const call_tree::visitor& visit) {
+    seen.calls().for_each_stack(
+        [&](std::uint32_t thread, std::span<const code_place> places, std::uint64_t samples) {
+            visit(thread, believable(places, names), samples);
+        });
+}
+
+}  // namespace
 
 stack_counts name_stacks(const recorder& seen, symbolizer& names) {
     stack_counts stacks;
-    seen.calls().for_each_stack(
+    for_each_believable(
+        seen, names,
         [&](std::uint32_t thread, std::span<const code_place> places, std::uint64_t samples) {
             std::vector<function_name> stack{{seen.threads().name(thread), {}}};
             for (const code_place& place : places)
@@ -24,8 +45,8 @@ stack_counts name_stacks(const recorder& seen, symbolizer& names) {
 
 std::vector<hot_function> hottest(const recorder& seen, symbolizer& names) {
     std::map<function_name, hot_function> functions;
-    seen.calls().for_each_stack(
-        [&](std::uint32_t, std::span<const code_place> places, std::uint64_t samples) {
+    for_each_believable(
+        seen, names, [&](std::uint32_t, std::span<const code_place> places, std::uint64_t samples) {
             std::set<function_name> on_stack;  // recursion counts once
             for (const code_place& place : places)
                 on_stack.insert(names.name(place));

@@ -39,6 +39,7 @@ void recorder::take(const ring::record& found) {
 }
 
 void recorder::refresh() {
+    if (frozen_) return;
     map_.refresh();
     threads_.refresh();
 }

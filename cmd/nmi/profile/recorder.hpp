@@ -19,11 +19,13 @@ class recorder {
     explicit recorder(int pid) : map_(pid), threads_(pid) {}
 
     // Call it before each round of `take`.
-    void begin_round() { looked_again_ = false; }
+    void begin_round() { looked_again_ = frozen_; }
     // Takes in one record of a ring; counts what is no sample.
     void take(const ring::record& found);
     // Looks again at mappings and thread names; call it about once a second and at the end.
     void refresh();
+    // From now on nothing is looked at any more: the process runs another program.
+    void freeze() { frozen_ = true; }
 
     [[nodiscard]] const call_tree& calls() const { return calls_; }
     [[nodiscard]] const memory_map& map() const { return map_; }
@@ -43,6 +45,7 @@ class recorder {
     // An unmapped address makes us look at the mappings again, once per round at the most: a target
     // may send as many of them as it likes.
     bool looked_again_ = false;
+    bool frozen_ = false;
 };
 
 }  // namespace nmircu::command

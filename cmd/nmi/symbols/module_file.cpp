@@ -66,7 +66,8 @@ std::string wrong_with_module_file(const std::string& path) {
         return "is built for another kind of machine; try to build it for this one";
     }
     const std::optional<std::uint64_t> table = address_of_table(*file);
-    if (!table) return "is not a module: it exports no nmi_module; see nmircu/module.h";
+    if (!table)
+        return "is not a module: it exports no nmi_module; try one made as nmircu/module.h says";
     const std::optional<std::uint32_t> abi = abi_at(*file, *table);
     if (abi != NMI_MODULE_ABI) {
         return fmt::format(

@@ -3,6 +3,7 @@
 // Places into names; see symbolizer.hpp.
 #include <nmi/symbols/symbolizer.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <nmi/symbols/call_site.hpp>
 
 namespace nmircu::command {
 namespace {
@@ -48,6 +50,7 @@ std::unique_ptr<elf_file> open_debug_file(const std::string& root, const std::st
 
 struct symbolizer::opened_object {
     std::string name;
+    unsigned machine = EM_NONE;
     std::vector<elf_segment> segments;
     std::unique_ptr<symbol_table> symbols;  // none if the object cannot be read
 
@@ -74,6 +77,7 @@ symbolizer::opened_object& symbolizer::open(std::uint32_t object) {
     slot->name = file_name(objects_[object].path);
     if (const std::unique_ptr<elf_file> file = open_mapped(objects_[object])) {
         const std::unique_ptr<elf_file> debug = open_debug_file(debug_root_, file->build_id());
+        slot->machine = file->header().e_machine;
         slot->segments = file->segments();
         slot->symbols = std::make_unique<symbol_table>(*file, debug.get());
     }
@@ -102,6 +106,25 @@ const function_name& symbolizer::name(const code_place& place) {
     const auto known = names_.find(place);
     if (known != names_.end()) return known->second;
     return names_.emplace(place, find(place)).first->second;
+}
+
+bool symbolizer::find_call(const code_place& place) {
+    if (place.object == code_place::no_object) return false;
+    const unsigned machine = open(place.object).machine;
+    const int file = objects_[place.object].file.get();
+    if (file < 0 || machine == EM_NONE) return true;
+    std::uint8_t before[longest_call];
+    const std::uint64_t end = place.file_offset + 1;
+    const std::uint64_t begin = end - std::min<std::uint64_t>(end, longest_call);
+    const ssize_t count = pread(file, before, end - begin, static_cast<off_t>(begin));
+    if (count != static_cast<ssize_t>(end - begin)) return true;
+    return ends_with_call(machine, {before, static_cast<std::size_t>(count)});
+}
+
+bool symbolizer::is_call(const code_place& place) {
+    const auto known = calls_.find(place);
+    if (known != calls_.end()) return known->second;
+    return calls_.emplace(place, find_call(place)).first->second;
 }
 
 std::string demangle(const std::string& name) {

@@ -34,15 +34,21 @@ class symbolizer {
 
     const function_name& name(const code_place& place);
 
+    // Whether an outer frame of a stack is one: `place` is the last byte of a call instruction.
+    // True where that cannot be told.
+    bool is_call(const code_place& place);
+
   private:
     struct opened_object;
     opened_object& open(std::uint32_t object);
     function_name find(const code_place& place);
+    bool find_call(const code_place& place);
 
     const std::vector<mapped_object>& objects_;
     std::string debug_root_;
     std::map<std::uint32_t, std::unique_ptr<opened_object>> opened_;
     std::map<code_place, function_name> names_;
+    std::map<code_place, bool> calls_;
 };
 
 // The C++ name behind a mangled one; anything else as it is.
