@@ -178,6 +178,23 @@ TEST_F(symbols, what_cannot_be_looked_into_is_named_after_its_object) {
     EXPECT_EQ(names.name({code_place::no_object, 0x1234}).function, "[unknown]");
 }
 
+TEST_F(symbols, a_call_is_told_from_other_places) {
+    use(SYMBOL_PROBE);
+    // probe_plain calls visible_work and computes on: one of its bytes ends a call, most do not.
+    const auto file = elf_file::open(SYMBOL_PROBE);
+    unsigned calls = 0, others = 0;
+    for (const elf_segment& segment : file->segments()) {
+        if (!segment.executable) continue;
+        for (std::uint64_t at = plain_ - base_; at < plain_ - base_ + 24; ++at) {
+            const code_place place{0, segment.file_offset + (at - segment.address)};
+            ++(symbolizer_->is_call(place) ? calls : others);
+        }
+    }
+    EXPECT_GE(calls, 1u);
+    EXPECT_GE(others, 18u);
+    EXPECT_FALSE(symbolizer_->is_call({code_place::no_object, 0}));
+}
+
 TEST_F(symbols, a_file_that_is_no_module_is_told_apart) {
     EXPECT_NE(wrong_with_module_file("/etc/passwd").find("not an ELF"), std::string::npos);
     EXPECT_NE(wrong_with_module_file(SYMBOL_PROBE).find("exports no nmi_module"),
