@@ -4,12 +4,13 @@
 // arriving all the time; and every NMI is accounted for: claimed by exactly one generation, handed
 // to the previous owner, or unknown.
 //
-//   storm callback|chain [--cycles N] [--seconds S] [--threads N] [--hz N] [--expect-caught]
+//   storm callback|chain [--cycles N] [--seconds S] [--threads N] [--hz N] [--rounds N]
+//         [--expect-caught]
 //
 // callback: the documents' protocol (set_nmi_callback, unset_nmi_callback, rcu_synchronize, free).
 // chain: nmi_handler add, swap, remove. --expect-caught succeeds only if the storm, run in a child,
 // crashes or shows poison to a handler; the program storm_control, which is this one linked against
-// an rcu_synchronize that does not wait, is run with it.
+// an rcu_synchronize that does not wait, is run with it. --rounds says how long a handler lingers.
 // NMIRCU_STRESS_SECONDS, if set, replaces the number of cycles by a time.
 #include <dlfcn.h>
 #include <sys/resource.h>
@@ -40,10 +41,12 @@ struct options {
     double seconds = 1e9;
     int threads = 8;
     long hz = 10'000;
+    std::uint64_t rounds = 300;
     bool expect_caught = false;
 };
 
 std::uint64_t stale = 0;
+std::uint64_t rounds = 0;
 std::uint64_t claimed = 0;  // by generations that are gone
 
 double now_s() {
@@ -85,7 +88,7 @@ class generation {
   public:
     explicit generation(const char* path) : object_(dlopen(path, RTLD_NOW | RTLD_LOCAL)) {
         if (object_ == nullptr) fail(dlerror());
-        data_ = new storm_data{STORM_ALIVE, 0, &stale};
+        data_ = new storm_data{STORM_ALIVE, 0, &stale, rounds};
         reinterpret_cast<storm_set_data_t>(dlsym(object_, "storm_set_data"))(data_);
     }
     nmircu::nmi_handler_t handler() const {
@@ -95,6 +98,11 @@ class generation {
         return reinterpret_cast<nmircu::nmi_callback_t>(dlsym(object_, "storm_callback"));
     }
     void* cookie() const { return data_; }
+    // Until the first NMI is inside the handler, at best; it may take a few turns of the threads.
+    void await_hit() const {
+        for (int turn = 0; turn < 1000 && __atomic_load_n(&data_->hits, __ATOMIC_RELAXED) == 0; ++turn)
+            sched_yield();
+    }
     // Nobody may be inside the handler any more.
     void unload() {
         claimed += __atomic_load_n(&data_->hits, __ATOMIC_RELAXED);
@@ -113,7 +121,7 @@ class generation {
 void callback_cycle(const char* path) {
     generation one(path);
     nmircu::set_nmi_callback(one.callback());
-    sched_yield();
+    one.await_hit();
     nmircu::unset_nmi_callback();
     nmircu::rcu_synchronize();
     one.unload();
@@ -125,11 +133,11 @@ void chain_cycle(nmircu::nmi_handler& registration) {
         nmircu::nmi_error::none) {
         fail("add");
     }
-    sched_yield();
+    one.await_hit();
     generation two(HANDLER_B);
     if (registration.swap(two.handler(), two.cookie()) != nmircu::nmi_error::none) fail("swap");
     one.unload();
-    sched_yield();
+    two.await_hit();
     if (registration.remove() != nmircu::nmi_error::none) fail("remove");
     two.unload();
 }
@@ -143,6 +151,7 @@ std::uint64_t nmis_taken() {
 
 int storm(const options& want) {
     if (nmircu::nmi_attach() != 0) fail("nmi_attach");
+    rounds = want.rounds;
     std::atomic<bool> stop{false};
     std::atomic<int> ready{0};
     std::vector<pid_t> tids(unsigned(want.threads));
@@ -235,6 +244,7 @@ options parse(int argc, char** argv) {
             if (name == "--seconds") want.seconds = std::atof(value);
             if (name == "--threads") want.threads = std::atoi(value);
             if (name == "--hz") want.hz = std::atol(value);
+            if (name == "--rounds") want.rounds = std::strtoull(value, nullptr, 10);
         }
     }
     const char* stress = std::getenv("NMIRCU_STRESS_SECONDS");

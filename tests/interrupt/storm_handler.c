@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A handler that is loaded and unloaded a thousand times: it looks at its data on the way in and,
- * a microsecond later, on the way out. Code or data that went away in between is a crash or poison.
+ * some microseconds later, on the way out. Code or data that went away in between is a crash or poison.
  */
 #include "storm_handler.h"
 
@@ -21,12 +21,13 @@ static void look(const struct storm_data* data, uint64_t* stale) {
 int storm_handler(void* cookie, struct pt_regs* regs, int cpu) {
     struct storm_data* data = cookie;
     uint64_t* stale = data->stale;
+    const uint64_t rounds = data->rounds;
 
     (void)regs;
     (void)cpu;
     look(data, stale);
     __atomic_fetch_add(&data->hits, 1, __ATOMIC_RELAXED);
-    for (int spin = 0; spin < 300; ++spin)
+    for (uint64_t round = 0; round < rounds; ++round)
         __asm__ volatile("" ::: "memory");
     look(data, stale);
     return 1;

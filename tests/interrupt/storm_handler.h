@@ -15,6 +15,7 @@ struct storm_data {
     uint64_t alive;  /* STORM_ALIVE, or STORM_POISON */
     uint64_t hits;   /* NMIs this generation claimed */
     uint64_t* stale; /* the program's count of handlers that saw poison */
+    uint64_t rounds; /* of doing nothing between the handler's two looks */
 };
 
 struct pt_regs;
