@@ -104,11 +104,11 @@ void worker_main() {
 
 }  // namespace
 
-bool start_control(int channel) {
+bool start_control(int channel, create_function create) {
     channel_to_take = channel;
     process.store(getpid(), std::memory_order_relaxed);
-    if (start_own_thread("nmi-worker", worker_main) != 0 ||
-        start_own_thread("nmi-agent", control_main) != 0) {
+    if (start_own_thread("nmi-worker", worker_main, create) != 0 ||
+        start_own_thread("nmi-agent", control_main, create) != 0) {
         process.store(0, std::memory_order_relaxed);
         return false;
     }

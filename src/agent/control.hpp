@@ -6,12 +6,14 @@
 // until the kernel ends them.
 #pragma once
 
+#include <agent/own_thread.hpp>
+
 namespace nmircu::agent {
 
 // Starts the agent's threads and returns once commands can reach it. `channel` is a connected
 // socket (-1: none), which is the caller's to close afterwards. False: no thread could be started,
 // and there is no agent. Context: thread, once.
-bool start_control(int channel);
+bool start_control(int channel, create_function create);
 
 // Waits until the command says `start` or its end of the channel is closed; at once without one.
 void wait_for_start();

@@ -3,23 +3,18 @@
 // The agent's own threads; see own_thread.hpp.
 #include <agent/own_thread.hpp>
 
-#include <dlfcn.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
 #include <cstring>
 
 #include "platform/linux/thread_list.hpp"
 
 namespace nmircu::agent {
 namespace {
-
-using create_function = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 
 constexpr std::size_t stack_bytes = std::size_t{256} << 10;
 
@@ -46,20 +41,7 @@ std::size_t enough_stack() {
 
 }  // namespace
 
-int real_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                        void* (*function)(void*), void* argument) noexcept {
-    // Relaxed: whoever finds null looks it up himself, and everybody finds the same.
-    static constinit std::atomic<create_function> known{nullptr};
-    create_function create = known.load(std::memory_order_relaxed);
-    if (create == nullptr) {
-        create = reinterpret_cast<create_function>(dlsym(RTLD_NEXT, "pthread_create"));
-        if (create == nullptr) return EAGAIN;
-        known.store(create, std::memory_order_relaxed);
-    }
-    return create(thread, attributes, function, argument);
-}
-
-int start_own_thread(const char* name, void (*function)()) noexcept {
+int start_own_thread(const char* name, void (*function)(), create_function create) noexcept {
     auto* start = new thread_start{{}, function};
     std::strncpy(start->name, name, sizeof start->name - 1);
     pthread_attr_t attributes;
@@ -71,7 +53,7 @@ int start_own_thread(const char* name, void (*function)()) noexcept {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
-    const int error = real_pthread_create(&thread, &attributes, run, start);
+    const int error = create(&thread, &attributes, run, start);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
     if (error != 0) delete start;

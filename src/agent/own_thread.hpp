@@ -8,12 +8,11 @@
 
 namespace nmircu::agent {
 
-// libc's pthread_create, behind the one this library puts in front of it. Context: thread; also
-// before this library's constructors.
-int real_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                        void* (*function)(void*), void* argument) noexcept;
+// pthread_create, or what stands behind it: the agent puts a function of its own in front, which
+// must not see these threads.
+using create_function = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 
 // Starts a thread that lives as long as the process. Returns 0 or an errno value.
-int start_own_thread(const char* name, void (*function)()) noexcept;
+int start_own_thread(const char* name, void (*function)(), create_function create) noexcept;
 
 }  // namespace nmircu::agent

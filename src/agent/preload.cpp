@@ -78,6 +78,20 @@ void forget_preload() {
     if (to == list) unsetenv(preload_variable);
 }
 
+// libc's, behind the one below; also before this library's constructors have run.
+int real_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                        void* (*function)(void*), void* argument) noexcept {
+    // Relaxed: whoever finds null looks it up himself, and everybody finds the same.
+    static constinit std::atomic<create_function> known{nullptr};
+    create_function create = known.load(std::memory_order_relaxed);
+    if (create == nullptr) {
+        create = reinterpret_cast<create_function>(dlsym(RTLD_NEXT, "pthread_create"));
+        if (create == nullptr) return EAGAIN;
+        known.store(create, std::memory_order_relaxed);
+    }
+    return create(thread, attributes, function, argument);
+}
+
 void after_fork_in_parent() {
     release_loads();
 }
@@ -98,7 +112,7 @@ void after_fork_in_child() {
     // Exact maxima and means; the clock is read twice per NMI, which at these rates is nothing.
     nmi_set_timing_interval(1);
     pthread_atfork(hold_loads, after_fork_in_parent, after_fork_in_child);
-    const bool started = start_control(channel);
+    const bool started = start_control(channel, real_pthread_create);
     if (channel >= 0) close(channel);  // the control thread has its own
     if (started) wait_for_start();
     errno = saved_errno;

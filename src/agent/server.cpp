@@ -122,8 +122,8 @@ void server::answer(connection& peer, const message& request) {
     } else if (verb == "rings") {
         send_rings(peer);
     } else if (verb == "start") {
+        peer.send({"ok"}, -1, now_ns_);  // first: the program may be short
         gates_.start.open();
-        peer.send({"ok"}, -1, now_ns_);
     } else if (verb == "finish") {
         finish(peer);
     } else if (verb == "status") {
