@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <nmircu/detail/lifecycle.hpp>
 #include <nmircu/nmi.hpp>
 
 #include <agent/code_object.hpp>
@@ -108,6 +109,7 @@ void after_fork_in_child() {
     const int saved_errno = errno;
     const int channel = take_channel_variable();
     forget_preload();
+    detail::expect_no_retiring_handlers();  // modules cannot: one thread less in the program
     nmi_attach();
     // Exact maxima and means; the clock is read twice per NMI, which at these rates is nothing.
     nmi_set_timing_interval(1);

@@ -49,6 +49,7 @@ struct reclaimer_state {
     std::atomic<std::uint64_t> wanted_number{0};
 };
 constinit reclaimer_state state;
+constinit std::atomic<bool> handlers_may_retire{true};
 
 bool grace_period_wanted() noexcept {
     // Relaxed: who needs it to be seen has fenced.
@@ -297,7 +298,11 @@ bool rcu_start_reclaimer() noexcept {
 namespace detail {
 
 void start_reclaimer_for_handlers() noexcept {
-    rcu::start();
+    if (rcu::handlers_may_retire.load(std::memory_order_relaxed)) rcu::start();  // a setting
+}
+
+void expect_no_retiring_handlers() noexcept {
+    rcu::handlers_may_retire.store(false, std::memory_order_relaxed);  // a setting
 }
 
 }  // namespace detail

@@ -162,12 +162,16 @@ TEST(agent_life, leaves_signal_masks_alone) {
 TEST(agent_life, its_own_threads_block_every_signal) {
     program target;
     int found = 0;
+    int others = 0;
     const std::string tasks = "/proc/" + std::to_string(target.pid()) + "/task";
     for (const auto& task : std::filesystem::directory_iterator(tasks)) {
         std::ifstream name_file(task.path() / "comm");
         std::string name;
         std::getline(name_file, name);
-        if (name != "nmi-agent" && name != "nmi-worker") continue;
+        if (name != "nmi-agent" && name != "nmi-worker") {
+            ++others;
+            continue;
+        }
         ++found;
         std::ifstream status(task.path() / "status");
         const std::string text{std::istreambuf_iterator<char>(status), {}};
@@ -175,6 +179,7 @@ TEST(agent_life, its_own_threads_block_every_signal) {
         EXPECT_THAT(text, HasSubstr("SigBlk:\tfffffffe7ffbfeff"));
     }
     EXPECT_EQ(found, 2);
+    EXPECT_EQ(others, 1);  // the program's
 }
 
 TEST(agent_life, an_inherited_number_that_is_no_socket_is_ignored) {

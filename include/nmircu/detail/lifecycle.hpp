@@ -13,6 +13,8 @@ void start_engine(barrier_choice choice) noexcept;
 
 // Thread context. Something that may retire in handlers, where no thread can be created, begins.
 void start_reclaimer_for_handlers() noexcept;
+// Before that: no handler of this process ever retires, so it needs no thread for them.
+void expect_no_retiring_handlers() noexcept;
 
 // Around a fork: in the parent before and after it; in the child, all signals blocked, before
 // anything else runs.
