@@ -32,6 +32,9 @@
 // it stops the program with a message that gives both addresses. Leaving a section by longjmp, or
 // ending a thread inside one, makes every later grace period wait for ever.
 //
+// Unloading an object whose code entered a section before the section is left crashes the thread
+// when it is next preempted.
+//
 // Limits. fork(): the child keeps the forking thread's own sections and forgets everybody else's.
 // The raw clone and _Fork system calls do not run fork handlers: a child made so must not use RCU.
 // A thread that blocks inside a section holds up every updater.

@@ -4,7 +4,7 @@
 // half is include/nmircu/detail/reader.hpp. Thread context, outside any section; blocks.
 //
 //   variable            written by                     read by          protection
-//   phase               updater, engine.updaters held  readers          relaxed; a hint
+//   entry (the phase)   updater, engine.updaters held  readers          relaxed; a hint
 //   cpu[i].enter/exit   readers on CPU i               scan             exit is a release
 //   shared.enter/exit   readers without a CPU slot     scan             read-modify-write
 //   waiting             updater; the reader who rings  readers, futex   see [GP-5]
@@ -19,7 +19,7 @@
 //       its pointers after the barrier, and finds the new ones.
 //   I3  So a scan with equal sums, made after the barrier, proves that no section of that phase is
 //       left that could hold an old pointer. Once seen, it stays proved for this grace period.
-//   I4  The flip of `phase` is for progress only: it keeps new readers out of the sums waited for.
+//   I4  The flip of `entry` is for progress only: it keeps new readers out of the sums waited for.
 //
 //   idle --synchronize--> barrier --both drained--> idle
 //                            |
@@ -124,11 +124,11 @@ bool run_grace_period_locked(domain_state& domain, std::uint64_t most_ns) noexce
     if (drained.phase[0] && drained.phase[1]) return true;
 
     // Relaxed: only the holder of the lock writes it.
-    const std::uint32_t current = domain.phase.load(std::memory_order_relaxed);
+    const std::uint32_t current = detail::phase_of(domain.entry.load(std::memory_order_relaxed));
     const std::uint32_t other = 1 - current;
     if (!drained.phase[other] && !wait_until_drained(domain, other, most_ns)) return false;
     // Relaxed: for progress only (I4).
-    domain.phase.store(other, std::memory_order_relaxed);
+    domain.entry.store(&domain.cpu[0].enter[other], std::memory_order_relaxed);
     return drained.phase[current] || wait_until_drained(domain, current, most_ns);
 }
 

@@ -25,7 +25,7 @@ namespace nmircu::detail {
 void enter_slow(reader_state& self, std::uint32_t phase) noexcept {
     domain_state& domain = *self.domain;
     if (rcu::counts_per_cpu(self) &&
-        platform::per_cpu_add_release(self.per_cpu, &domain.cpu[0].enter[phase], 1)) {
+        platform::count_enter(self.per_cpu, &domain.cpu[0].enter[phase])) {
         return;
     }
     // Relaxed: the fence below orders it.
@@ -40,7 +40,8 @@ void enter_slow(reader_state& self, std::uint32_t phase) noexcept {
 void exit_slow(reader_state& self, std::uint32_t phase) noexcept {
     domain_state& domain = *self.domain;
     if (self.per_cpu == nullptr ||
-        !platform::per_cpu_add_release(self.per_cpu, &domain.cpu[0].exit[phase], 1)) {
+        !platform::count_exit(self.per_cpu, &domain.cpu[0].enter[phase])) {
+        platform::forget_code(self.per_cpu);
         // [RD-4] release: the section precedes the count. Partner: the acquire scan at [GP-4],
         // src/rcu/grace_period.cpp. Weakened: a use after free.
         domain.shared.exit[phase].fetch_add(1, std::memory_order_release);

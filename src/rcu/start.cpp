@@ -10,6 +10,10 @@ void start_engine(barrier_choice choice) noexcept {
     // The lock: no grace period is in flight while the readers' mode changes.
     platform::lock_guard guard(engine.updaters);
     if (engine.started.load(std::memory_order_relaxed)) return;  // written with the lock held
+    if (reinterpret_cast<std::uintptr_t>(&default_domain.cpu) >> nesting_shift != 0) {
+        platform::port::panic(
+            "nmircu: the domain lies above the addresses that a nesting word can hold");
+    }
     // Relaxed: only updaters read it, with the lock held.
     engine.cpus.store(platform::port::possible_cpus(), std::memory_order_relaxed);
     if (choice == barrier_choice::best && platform::port::prepare_barrier_everyone()) {
@@ -50,7 +54,7 @@ void engine_forked() noexcept {
 
     const std::uint64_t section = section_of(self);
     if (section >= one_section) {
-        domain.shared.enter[section & 1].store(1, std::memory_order_relaxed);
+        domain.shared.enter[phase_of(section)].store(1, std::memory_order_relaxed);
     }
     domain.waiting.store(0, std::memory_order_relaxed);
     rcu::adopt_backlog_in_child();

@@ -41,7 +41,8 @@ inline std::string check_addition() {
     made_up_area area;
     for (const std::uint32_t cpu : {0u, 3u, 3u}) {
         area.cpu_id = cpu;
-        if (!rseq_add_release<shift, limit>(&area, words, 1)) return "refuses a CPU below the limit";
+        if (!rseq_add_release<shift, limit>(&area, words, 1))
+            return "refuses a CPU below the limit";
         if (area.cs != 0) return "leaves a pointer to its descriptor behind";
     }
     std::uint64_t sum = 0;
@@ -55,6 +56,20 @@ inline std::string check_addition() {
     }
     if (words[0] != 1 || words[3 << (shift - 3)] != 2) return "adds for a CPU it refuses";
     return {};
+}
+
+inline std::string check_options() {
+    constexpr unsigned shift = 5, limit = 4;
+    alignas(64) static std::uint64_t words[limit << (shift - 3)];
+    made_up_area area;
+    area.cpu_id = 2;
+    if (!rseq_add_release<shift, limit, 16, rseq_descriptor::stays>(&area, words, 1)) {
+        return "refuses a CPU below the limit";
+    }
+    if (words[(2 << (shift - 3)) + 2] != 1) return "does not add at the offset";
+    if (area.cs == 0) return "forgets the descriptor that was to stay";
+    rseq_forget_descriptor(&area);
+    return area.cs == 0 ? "" : "does not forget the descriptor";
 }
 
 // The kernel kills a program whose abort handler does not follow the signature.

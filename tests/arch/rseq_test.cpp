@@ -18,6 +18,10 @@ TEST(Rseq, Adds) {
     EXPECT_EQ("", nmircu::arch::check_addition());
 }
 
+TEST(Rseq, DoesAsItsOptionsSay) {
+    EXPECT_EQ("", nmircu::arch::check_options());
+}
+
 TEST(Rseq, IsDescribed) {
     EXPECT_EQ("", nmircu::arch::check_descriptors(signature));
     EXPECT_EQ("an abort handler without its signature",

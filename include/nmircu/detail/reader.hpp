@@ -34,19 +34,16 @@ namespace nmircu::detail {
     reader_state& self = platform::this_reader();
     const std::uint64_t section = section_of(self);
     if (section < one_section) [[likely]] {
-        domain_state& domain = *self.domain;
         // Relaxed: a stale phase costs a grace period some waiting, never safety.
-        const std::uint32_t phase = domain.phase.load(std::memory_order_relaxed);
-        if (self.per_cpu == nullptr ||
-            !platform::per_cpu_add_release(self.per_cpu, &domain.cpu[0].enter[phase], 1))
-            [[unlikely]] {
-            enter_slow(self, phase);
+        const phase_mark mark = self.domain->entry.load(std::memory_order_relaxed);
+        if (self.per_cpu == nullptr || !platform::count_enter(self.per_cpu, mark)) [[unlikely]] {
+            enter_slow(self, phase_of(mark));
         }
         self.entered_at = arch::code_address();
         // After the count: a signal that arrives in between finds no section and counts its own.
-        set_section(self, one_section | phase);
+        set_section(self, reinterpret_cast<std::uintptr_t>(mark));
     } else {
-        set_section(self, section + one_section);
+        set_section(self, section + nested_section);
     }
     // [RD-1] compiler fence: the count and the nesting word precede every access of the section.
     // Partner: the process-wide barrier at [GP-2], src/rcu/grace_period.cpp, which turns it into a
@@ -57,30 +54,29 @@ namespace nmircu::detail {
 
 [[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline void exit_section() noexcept {
     // [RD-2] compiler fence: every access of the section precedes the drop of the nesting word and
-    // the count, which is a release on every architecture (per_cpu_add_release).
+    // the count, which is a release on every architecture (count_exit).
     // Partner: the acquire scan at [GP-7], src/rcu/grace_period.cpp.
     // Weakened: an object is freed while this CPU still reads it.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     reader_state& self = platform::this_reader();
     const std::uint64_t section = section_of(self);
-    if (section < 2 * one_section) [[likely]] {
-        const std::uint32_t phase = static_cast<std::uint32_t>(section & 1);
+    if (section < nested_section) [[likely]] {
         domain_state& domain = *self.domain;
         // Before the count: a signal in between counts itself, while this thread is still counted.
         set_section(self, 0);
         if (self.per_cpu == nullptr ||
-            !platform::per_cpu_add_release(self.per_cpu, &domain.cpu[0].exit[phase], 1))
+            !platform::count_exit(self.per_cpu, reinterpret_cast<phase_mark>(section)))
             [[unlikely]] {
-            exit_slow(self, phase);
+            exit_slow(self, phase_of(section));
             return;
         }
         // Relaxed: if this misses the updater's announcement, the updater's barrier before
         // its last scan came later than our count, and that scan sees the count.
         if (domain.waiting.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-            wake_updater(domain, phase);
+            wake_updater(domain, phase_of(section));
         }
     } else {
-        set_section(self, section - one_section);
+        set_section(self, section - nested_section);
     }
 }
 

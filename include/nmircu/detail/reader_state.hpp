@@ -27,21 +27,42 @@ struct alignas(slot_bytes) reader_slot {
 };
 static_assert(sizeof(reader_slot) == slot_bytes);
 
+// A phase as readers carry it: the address of CPU 0's `enter` of that phase, ready to be added to.
+// From there, too: the phase's number, and CPU 0's `exit` of it.
+using phase_mark = std::atomic<std::uint64_t>*;
+inline constexpr std::ptrdiff_t mark_to_exit = 16;
+static_assert(offsetof(reader_slot, exit) - offsetof(reader_slot, enter) == mark_to_exit);
+
+[[nodiscard]] inline std::uint32_t phase_of(std::uint64_t mark) noexcept {
+    return static_cast<std::uint32_t>(mark / sizeof(std::uint64_t) & 1);  // slots are aligned
+}
+[[nodiscard]] inline std::uint32_t phase_of(phase_mark mark) noexcept {
+    return phase_of(reinterpret_cast<std::uintptr_t>(mark));
+}
+
 struct domain_state {
-    // `phase` and `waiting` share a line: a leaving reader has it already.
-    alignas(slot_bytes) std::atomic<std::uint32_t> phase{0};
+    explicit constexpr domain_state(reader_slot (&slots)[max_cpus]) noexcept
+        : entry{slots[0].enter}, cpu{slots} {}
+
+    // The current phase. It shares a line with `waiting`: a leaving reader has it already.
+    alignas(slot_bytes) std::atomic<phase_mark> entry;
     // 0, or 1 + the phase an updater sleeps on. The futex word of the grace period.
     std::atomic<std::uint32_t> waiting{0};
 
     reader_slot shared{};
-    reader_slot cpu[max_cpus]{};
+    reader_slot (&cpu)[max_cpus];
 };
 
 // Defined in src/rcu/default_domain.cpp; constant-initialised, never destroyed.
 extern domain_state default_domain __attribute__((visibility("hidden")));
 
-// `section` is nesting << 1 | phase: one word, so that one store changes both.
-inline constexpr std::uint64_t one_section = 2;
+// `section` is 0 outside sections. Inside: the phase_mark of the outermost one, and above its 48
+// bits the number of further ones. One word, so that one store changes both; and for a reader that
+// does not nest the very word it loaded and will add to.
+inline constexpr unsigned nesting_shift = 48;
+inline constexpr std::uint64_t nested_section = std::uint64_t{1} << nesting_shift;
+// `section >= one_section`: inside.
+inline constexpr std::uint64_t one_section = 1;
 
 // The handler a dispatch is inside, for reports that must name it. Lives on the dispatcher's stack.
 struct running_handler {

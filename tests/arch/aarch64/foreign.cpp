@@ -73,8 +73,8 @@ void read_and_replace() {
 }  // namespace
 
 int main() {
-    for (const std::string& wrong :
-         {nmircu::arch::check_addition(), nmircu::arch::check_descriptors(signature)}) {
+    for (const std::string& wrong : {nmircu::arch::check_addition(), nmircu::arch::check_options(),
+                                     nmircu::arch::check_descriptors(signature)}) {
         if (wrong.empty()) continue;
         std::printf("the per-CPU addition %s\n", wrong.c_str());
         return 1;

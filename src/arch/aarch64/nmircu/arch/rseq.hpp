@@ -21,10 +21,20 @@ inline constexpr bool has_rseq = true;
     return __atomic_load_n(reinterpret_cast<const std::uint32_t*>(at), __ATOMIC_RELAXED);
 }
 
+// As on x86-64.
+enum class rseq_descriptor { cleared, stays };
+
+inline void rseq_forget_descriptor(void* rseq_area) noexcept {
+    char* const at = static_cast<char*>(rseq_area) + rseq_cs_offset;
+    // Relaxed: the kernel reads it on this thread.
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(at), 0, __ATOMIC_RELAXED);
+}
+
 // As on x86-64. The final store is a store-release (STLR): accesses of the section that precede it
 // may not be observed after it. Entering a section needs no order here; the process-wide barrier
 // of the grace period supplies it.
-template <unsigned Shift, std::uint32_t Limit>
+template <unsigned Shift, std::uint32_t Limit, std::ptrdiff_t Offset = 0,
+          rseq_descriptor Descriptor = rseq_descriptor::cleared>
 [[gnu::always_inline]] inline bool rseq_add_release(void* rseq_area, void* cpu0,
                                                     std::uint64_t value) noexcept {
     asm goto(
@@ -52,13 +62,13 @@ template <unsigned Shift, std::uint32_t Limit>
         "add x17, x17, %[value]\n\t"
         "stlr x17, [x16]\n"
         "2:\n\t"
-        "str xzr, [%[area], %[cs]]\n\t"
         :
-        : [area] "r"(rseq_area), [base] "r"(cpu0), [value] "r"(value),
+        : [area] "r"(rseq_area), [base] "r"(static_cast<char*>(cpu0) + Offset), [value] "r"(value),
           [limit] "r"(std::uint64_t{Limit}), [shift] "i"(Shift), [cpu_at] "i"(rseq_cpu_id_offset),
           [cs] "i"(rseq_cs_offset)
         : "x16", "x17", "memory", "cc"
         : unusable);
+    if constexpr (Descriptor == rseq_descriptor::cleared) rseq_forget_descriptor(rseq_area);
     return true;
 unusable:
     return false;

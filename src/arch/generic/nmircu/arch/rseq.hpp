@@ -4,6 +4,7 @@
 // in the shared slot with atomics.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace nmircu::arch {
@@ -14,7 +15,12 @@ inline std::uint32_t rseq_cpu(const void*) noexcept {
     return ~std::uint32_t{0};
 }
 
-template <unsigned Shift, std::uint32_t Limit>
+enum class rseq_descriptor { cleared, stays };
+
+inline void rseq_forget_descriptor(void*) noexcept {}
+
+template <unsigned Shift, std::uint32_t Limit, std::ptrdiff_t Offset = 0,
+          rseq_descriptor Descriptor = rseq_descriptor::cleared>
 inline bool rseq_add_release(void*, void*, std::uint64_t) noexcept {
     return false;
 }

@@ -24,17 +24,27 @@ inline constexpr bool has_rseq = true;
     return __atomic_load_n(reinterpret_cast<const std::uint32_t*>(at), __ATOMIC_RELAXED);
 }
 
-// Adds `value` to the 64-bit word at `cpu0 + (cpu << Shift)`, where cpu is the running one.
-// Returns false, having changed nothing, if the CPU number is not below `Limit`: then this thread
-// has no registered rseq area (its cpu_id is negative), or the number is out of range.
+// What becomes of the kernel's pointer to the sequence's descriptor. The kernel would clear it
+// lazily, when the thread is next preempted, but would then follow a dangling one if the code had
+// been unloaded in between. stays: the caller sees to that.
+enum class rseq_descriptor { cleared, stays };
+
+inline void rseq_forget_descriptor(void* rseq_area) noexcept {
+    char* const at = static_cast<char*>(rseq_area) + rseq_cs_offset;
+    // Relaxed: the kernel reads it on this thread.
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(at), 0, __ATOMIC_RELAXED);
+}
+
+// Adds `value` to the 64-bit word at `cpu0 + Offset + (cpu << Shift)`, where cpu is the running
+// one. Returns false, having changed nothing, if the CPU number is not below `Limit`: then this
+// thread has no registered rseq area (its cpu_id is negative), or the number is out of range.
 //
 // x86 stores are not reordered with older loads or stores (SDM volume 3, section 9.2.2), so the
 // addition is a release and needs no further fence; the asm is a compiler barrier.
-template <unsigned Shift, std::uint32_t Limit>
+template <unsigned Shift, std::uint32_t Limit, std::ptrdiff_t Offset = 0,
+          rseq_descriptor Descriptor = rseq_descriptor::cleared>
 [[gnu::always_inline]] inline bool rseq_add_release(void* rseq_area, void* cpu0,
                                                     std::uint64_t value) noexcept {
-    // The pointer to the descriptor is cleared again on the way out. The kernel would do so lazily,
-    // but a code object that is unloaded before it does would leave the kernel a dangling pointer.
     // The address is formed in a register of its own: an indexed add defeats the CPU's memory
     // renaming and measured 0.6 ns slower (2026-11-21, Sapphire Rapids).
     asm goto(
@@ -59,14 +69,15 @@ template <unsigned Shift, std::uint32_t Limit>
         "jae %l[unusable]\n\t"
         "shlq %[shift], %%rax\n\t"
         "addq %[base], %%rax\n\t"
-        "addq %[value], (%%rax)\n"
+        "addq %[value], %c[offset](%%rax)\n"
         "2:\n\t"
-        "movq $0, %c[cs](%[area])\n\t"
         :
         : [area] "r"(rseq_area), [base] "r"(cpu0), [value] "er"(value), [limit] "i"(Limit),
-          [shift] "i"(Shift), [cpu] "i"(rseq_cpu_id_offset), [cs] "i"(rseq_cs_offset)
+          [shift] "i"(Shift), [offset] "i"(Offset), [cpu] "i"(rseq_cpu_id_offset),
+          [cs] "i"(rseq_cs_offset)
         : "rax", "memory", "cc"
         : unusable);
+    if constexpr (Descriptor == rseq_descriptor::cleared) rseq_forget_descriptor(rseq_area);
     return true;
 unusable:
     return false;

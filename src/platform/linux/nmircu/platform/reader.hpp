@@ -28,6 +28,21 @@ template <unsigned Shift = detail::slot_shift>
     return arch::rseq_add_release<Shift, detail::max_cpus>(per_cpu, cpu0_word, value);
 }
 
+// The same for the counts of a section. Between the two the kernel may still hold the address of a
+// descriptor in the code that entered: whoever unloads code has waited for its sections to end.
+[[gnu::always_inline]] inline bool count_enter(void* per_cpu, detail::phase_mark mark) noexcept {
+    return arch::rseq_add_release<detail::slot_shift, detail::max_cpus, 0,
+                                  arch::rseq_descriptor::stays>(per_cpu, mark, 1);
+}
+[[gnu::always_inline]] inline bool count_exit(void* per_cpu, detail::phase_mark mark) noexcept {
+    return arch::rseq_add_release<detail::slot_shift, detail::max_cpus, detail::mark_to_exit>(
+        per_cpu, mark, 1);
+}
+// For a section that is left without count_exit.
+inline void forget_code(void* per_cpu) noexcept {
+    if (per_cpu != nullptr) arch::rseq_forget_descriptor(per_cpu);
+}
+
 // The CPU the thread runs on, as a hint; max_cpus or more if it is not known that cheaply.
 [[gnu::always_inline]] inline std::uint32_t this_cpu(const void* per_cpu) noexcept {
     return arch::rseq_cpu(per_cpu);
