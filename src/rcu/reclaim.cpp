@@ -7,8 +7,7 @@
 //   taken[]            cycle                             cycle, fork's child  reclaiming
 //   started, finished  cycle                             callers              [RC-1], [RC-2]
 //   reclaimed          cycle                             anyone               [RC-3]
-//   deleters_run       cycle                             fork                 [RC-5]
-//   forks              fork                              cycle                [RC-6]
+//   gate               cycle, fork                       both                 fork_gate.hpp
 //
 // Invariants.
 //   I6  taken[] holds exactly the objects that are in no list and whose deleter has not been
@@ -20,6 +19,9 @@
 //             |      (given up at the end of the program: taken[] is left over)
 #include "rcu/reclaim.hpp"
 
+#include <algorithm>
+
+#include "rcu/fork_gate.hpp"
 #include "rcu/reclaimer.hpp"
 
 namespace nmircu::rcu {
@@ -28,7 +30,7 @@ retired_lists retired;
 
 namespace {
 
-// How many deleters run between two looks at who waits for room, and two updates of the count.
+// How many deleters run between two looks at who waits for room.
 constexpr unsigned deleters_per_look = 64;
 
 // How long a fork waits for the deleter that is running.
@@ -41,9 +43,7 @@ struct reclaim_state {
     std::atomic<std::uint64_t> finished{0};
     std::atomic<std::uint64_t> reclaimed{0};
     std::atomic<std::uint64_t> peak{0};
-    // 1 while deleters run: the futex a fork waits on. Forks that keep them from running.
-    std::atomic<std::uint32_t> deleters_run{0};
-    std::atomic<std::uint32_t> forks{0};
+    fork_gate gate;
 };
 constinit reclaim_state state;
 
@@ -53,37 +53,13 @@ rcu_head* taken[1 + detail::max_cpus];
 // True if there is anything.
 bool take_everything_locked() noexcept {
     bool any = false;
+    state.gate.begin(fork_gate::taking);
     for (std::uint32_t index = 0; index < retired_lists::slots(); ++index) {
         taken[index] = retired.take(index);
         any = any || taken[index] != nullptr;
     }
+    state.gate.end();
     return any;
-}
-
-void let_forks_pass() noexcept {
-    for (;;) {
-        // Relaxed: a deleter that starts a moment too late for one fork to wait for it is left to
-        // the child, half done (I6 holds all the same); [RC-5] and [RC-6] make that impossible.
-        state.deleters_run.store(1, std::memory_order_relaxed);
-        // [RC-5] seq_cst fence: the announcement precedes the look. Partner: [RC-6].
-        // Weakened: fork copies an object in the middle of its deleter.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        const std::uint32_t forks = state.forks.load(std::memory_order_relaxed);  // [RC-5]
-        if (forks == 0) return;
-        // [RC-7] release: the deleter that has just run precedes the copying of memory.
-        // Partner: the acquire at [RC-8]. Weakened: the child sees half of its work.
-        state.deleters_run.store(0, std::memory_order_release);
-        port::wake_all(state.deleters_run);
-        port::wait(state.forks, forks, platform::forever_ns);
-    }
-}
-
-void publish_locked(std::uint64_t reclaimed) noexcept {
-    // [RC-3] release: the deleters precede the count that includes them.
-    // Partner: the acquire at [RC-4]. Weakened: rcu_barrier returns, and its caller does not see
-    // what the deleters did.
-    state.reclaimed.store(reclaimed, std::memory_order_release);
-    give_room();
 }
 
 void run_deleters_locked() noexcept {
@@ -92,30 +68,28 @@ void run_deleters_locked() noexcept {
     std::uint64_t reclaimed = state.reclaimed.load(std::memory_order_relaxed);
     unsigned until_look = deleters_per_look;
     self.reclaims = self.running_deleters;
-    let_forks_pass();
+    state.gate.begin(fork_gate::running_deleters);
     for (std::uint32_t index = 0; index < retired_lists::slots(); ++index) {
         while (rcu_head* const object = taken[index]) {
-            // Relaxed: a fork that is missed here is seen before the next deleter.
-            if (state.forks.load(std::memory_order_relaxed) != 0) [[unlikely]]
-                let_forks_pass();
+            state.gate.let_forks_pass(fork_gate::running_deleters);
+            self.deleter = reinterpret_cast<const void*>(object->function);
             taken[index] = object->next;
             __builtin_prefetch(object->next);
-            self.deleter = reinterpret_cast<const void*>(object->function);
             object->function(object);
-            ++reclaimed;
+            // [RC-3] release: the deleter precedes the count that includes it.
+            // Partner: the acquire at [RC-4]. Weakened: rcu_barrier returns, and its caller does
+            // not see what the deleters did.
+            state.reclaimed.store(++reclaimed, std::memory_order_release);
             if (--until_look == 0) {
                 until_look = deleters_per_look;
-                publish_locked(reclaimed);
+                give_room();
             }
         }
     }
     self.deleter = nullptr;
     self.reclaims = self.waiting;
-    // [RC-9] release: the last deleter precedes a fork that need not wait any more.
-    // Partner: the acquire at [RC-8]. Weakened: as [RC-7].
-    state.deleters_run.store(0, std::memory_order_release);
-    if (state.forks.load(std::memory_order_relaxed) != 0) port::wake_all(state.deleters_run);
-    publish_locked(reclaimed);
+    state.gate.end();
+    give_room();
 }
 
 // False: the grace period did not end in time; what was taken is left over for the next cycle.
@@ -232,57 +206,43 @@ bool wait_until_reclaimed(std::uint64_t most_ns) noexcept {
     return backlog() == 0 || reclaim_everything(most_ns);
 }
 
-void hold_deleters_for_fork() noexcept {
+void hold_for_fork() noexcept {
     const detail::reader_state& self = platform::this_reader();
-    state.forks.fetch_add(1, std::memory_order_relaxed);  // ordered by the fence
-    // A handler may have interrupted whatever the deleter waits for; and a deleter that forks
-    // cannot wait for itself.
-    if (self.nmi_depth != 0 || self.reclaims == self.running_deleters) return;
-    // [RC-6] seq_cst fence: the announcement precedes the look. Partner: [RC-5]. Weakened: as
-    // there.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    const std::uint64_t start = port::now_ns();
-    for (std::uint64_t waited = 0; waited < fork_waits_ns; waited = port::now_ns() - start) {
-        // [RC-8] acquire: a deleter that has finished is copied finished.
-        // Partners: the releases at [RC-7], [RC-9]. Weakened: the child sees half of its work.
-        if (state.deleters_run.load(std::memory_order_acquire) == 0) return;
-        port::wait(state.deleters_run, 1, fork_waits_ns - waited);
-    }
+    // A handler may have interrupted whatever the deleter waits for; and who reclaims himself, in a
+    // deleter or below a handler, cannot wait for himself.
+    const bool waits_for_deleters = self.nmi_depth == 0;
+    state.gate.hold(waits_for_deleters ? fork_gate::nothing : fork_gate::running_deleters,
+                    self.reclaims == self.no ? fork_waits_ns : 0);
 }
 
-void release_deleters_after_fork() noexcept {
-    // Relaxed: it lets others go on, and publishes nothing.
-    if (state.forks.fetch_sub(1, std::memory_order_relaxed) == 1) port::wake_all(state.forks);
+void release_after_fork() noexcept {
+    state.gate.release();
 }
 
 // One thread, all signals blocked: relaxed throughout.
 void adopt_backlog_in_child() noexcept {
     const detail::reader_state& self = platform::this_reader();
-    state.forks.store(0, std::memory_order_relaxed);
-    // A deleter that forks, or a handler that does: its cycle goes on in the child, and the object
-    // whose deleter runs is in no list.
+    // A deleter that forks, or a handler that does: its cycle goes on in the child as it is.
     const bool goes_on = self.reclaims != self.no;
-    std::uint64_t waiting = self.reclaims == self.running_deleters ? 1 : 0;
-    if (!goes_on) {
-        state.reclaiming.reset();
-        state.deleters_run.store(0, std::memory_order_relaxed);
-        state.has_leftovers = false;
-        state.finished.store(state.started.load(std::memory_order_relaxed),
-                             std::memory_order_relaxed);
-    }
+    state.gate.forget(goes_on);
+    if (goes_on) return;
+    state.reclaiming.reset();
+    state.has_leftovers = false;
+    // The cycle that was running has not finished: who waits for it, runs it.
+    state.started.store(state.finished.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    std::uint64_t waiting = 0;
     for (std::uint32_t index = 0; index < retired_lists::slots(); ++index) {
         retired_slot& slot = retired.at(index);
-        if (goes_on) {
-            waiting += length_of(taken[index]);
-        } else if (taken[index] != nullptr) {
-            put_back(slot, taken[index]);
-            taken[index] = nullptr;
-        }
+        if (taken[index] != nullptr) put_back(slot, taken[index]);
+        taken[index] = nullptr;
         waiting += length_of(slot.head.load(std::memory_order_relaxed));
     }
-    // A thread that did not come along may have counted an object and not pushed it.
+    // A thread that did not come along may have counted an object and not pushed it, or be inside
+    // its deleter. This one may have counted, if a handler forks in the middle of retire; then it
+    // is going to push.
     const std::uint64_t surplus = backlog() - waiting;
-    __atomic_fetch_sub(&retired.shared.retired, surplus, __ATOMIC_RELAXED);
+    const std::uint64_t own = std::min<std::uint64_t>(surplus, self.retiring);
+    __atomic_fetch_sub(&retired.shared.retired, surplus - own, __ATOMIC_RELAXED);
 }
 
 }  // namespace nmircu::rcu

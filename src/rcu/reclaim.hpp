@@ -30,8 +30,8 @@ bool reclaim_everything(std::uint64_t most_ns = platform::forever_ns) noexcept;
 bool wait_until_reclaimed(std::uint64_t most_ns = platform::forever_ns) noexcept;
 
 // Parts of the engine's three fork hooks; contexts as in detail/lifecycle.hpp.
-void hold_deleters_for_fork() noexcept;
-void release_deleters_after_fork() noexcept;
+void hold_for_fork() noexcept;
+void release_after_fork() noexcept;
 void adopt_backlog_in_child() noexcept;
 
 }  // namespace nmircu::rcu

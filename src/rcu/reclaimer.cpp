@@ -95,6 +95,7 @@ void sleep_until_needed() noexcept {
 }
 
 void reclaim_for_ever() noexcept {
+    platform::this_reader().is_reclaimer = 1;
     for (;;) {
         gather();
         reclaim_everything();
@@ -181,6 +182,10 @@ void wake_or_start(const detail::reader_state& self) noexcept {
             // Relaxed: the push is a release, and the reclaimer takes with acquire.
             if ((attention.fetch_and(~asleep, std::memory_order_relaxed) & asleep) != 0) {
                 port::wake_all(attention);
+            }
+            // A handler has forked in between, and this is the child.
+            if (state.thread.load(std::memory_order_relaxed) == thread_state::absent) {
+                attention.fetch_or(asleep, std::memory_order_relaxed);
             }
             return;
         case thread_state::starting:
@@ -275,7 +280,7 @@ void start_if_wanted() noexcept {
 
 // There is one thread: relaxed throughout.
 void forget_reclaimer_in_child() noexcept {
-    const bool is_it = platform::this_reader().reclaims != detail::reader_state::no;
+    const bool is_it = platform::this_reader().is_reclaimer != 0;
     if (state.thread.load(std::memory_order_relaxed) == thread_state::ended) return;
     if (!is_it) state.thread.store(thread_state::absent, std::memory_order_relaxed);
     state.refused_at_ns.store(0, std::memory_order_relaxed);

@@ -7,10 +7,21 @@
 
 namespace nmircu::detail {
 
+namespace {
+
+// Atomic, so that the compiler leaves both changes where they are: around the push.
+void set_retiring(reader_state& self, std::uint32_t value) noexcept {
+    __atomic_store_n(&self.retiring, value, __ATOMIC_RELAXED);  // for handlers on this thread
+}
+
+}  // namespace
+
 void retire(rcu_head& head, void (*function)(rcu_head*)) noexcept {
     reader_state& self = platform::this_reader();
     head.function = function;
+    set_retiring(self, self.retiring + 1);
     const rcu::retired_slot& slot = rcu::retired.push(self, head);
+    set_retiring(self, self.retiring - 1);
     if (&slot == &rcu::retired.shared) [[unlikely]] {
         // [RT-4] seq_cst fence: as [RT-3], where there is no process-wide barrier.
         // Partner: [RC-11], src/rcu/reclaimer.cpp. Weakened: as [RT-3].

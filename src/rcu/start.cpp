@@ -26,11 +26,11 @@ void start_engine(barrier_choice choice) noexcept {
 }
 
 void engine_before_fork() noexcept {
-    rcu::hold_deleters_for_fork();
+    rcu::hold_for_fork();
 }
 
 void engine_after_fork() noexcept {
-    rcu::release_deleters_after_fork();
+    rcu::release_after_fork();
 }
 
 // The child has one thread and a copy of everybody's counts. Only this thread's own section is

@@ -87,6 +87,10 @@ struct reader_state {
     // Whether this thread runs a reclamation cycle; and its deleters, and which function right now.
     enum reclaiming : std::uint32_t { no, waiting, running_deleters } reclaims;
     const void* deleter;
+    // Whether this is the reclaimer thread.
+    std::uint32_t is_reclaimer;
+    // How many retirements this thread is in the middle of: a fork in a handler needs to know.
+    std::uint32_t retiring;
 };
 
 }  // namespace nmircu::detail

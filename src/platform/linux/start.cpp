@@ -23,7 +23,9 @@ __thread detail::reader_state reader_state_of_this_thread
                                                   .until_timed = 0,
                                                   .is_updater = 0,
                                                   .reclaims = detail::reader_state::no,
-                                                  .deleter = nullptr};
+                                                  .deleter = nullptr,
+                                                  .is_reclaimer = 0,
+                                                  .retiring = 0};
 
 namespace {
 
