@@ -14,6 +14,10 @@
  * On swap the new module's init runs before, the old module's exit after the exchange: for a moment
  * both are loaded and every interrupt is seen by exactly one of the two.
  *
+ * init and exit run on a thread of the agent: every signal blocked, 256 KiB of stack, the program's
+ * own descriptors, so a handler can use a descriptor that init opened. The constructors and
+ * destructors of the shared object run elsewhere, with other descriptors: open none there.
+ *
  * A handler runs in the middle of somebody else's instruction. It must not lock, allocate, call
  * stdio, touch lazily allocated thread-local storage, block, or loop without a bound. errno is saved
  * around it. It may be interrupted by another NMI on the same thread.

@@ -2,7 +2,7 @@
 //
 // Where the agent meets the program it is preloaded into: before main, at each new thread, at fork,
 // at exit. Everything the program can see of us is arranged here; errno is left as it was, and so
-// are signal masks, but for the NMI signals in threads that begin here.
+// are signal masks, but for the two NMI signals at the beginning of each thread.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include <nmircu/detail/lifecycle.hpp>
 #include <nmircu/nmi.hpp>
@@ -53,8 +54,13 @@ bool is_separator(char c) {
     return c == ' ' || c == ':';
 }
 
-bool is_own_entry(const char* entry, std::size_t bytes, const char* own_path) {
-    return std::strlen(own_path) == bytes && std::memcmp(entry, own_path, bytes) == 0;
+std::string_view last_part(std::string_view path) {
+    return path.substr(path.find_last_of('/') + 1);
+}
+
+// By the name of the file: an entry may have had $ORIGIN or $LIB in it.
+bool is_own_entry(std::string_view entry, const char* own_path) {
+    return last_part(entry) == last_part(own_path);
 }
 
 // Takes our entry out of the list, in place: a child is to be as without us, whoever else is there.
@@ -68,7 +74,7 @@ void forget_preload() {
         while (*end != '\0' && !is_separator(*end))
             ++end;
         const auto bytes = static_cast<std::size_t>(end - from);
-        if (bytes != 0 && !is_own_entry(from, bytes, own.dli_fname)) {
+        if (bytes != 0 && !is_own_entry({from, bytes}, own.dli_fname)) {
             if (to != list) *to++ = ':';
             std::memmove(to, from, bytes);
             to += bytes;
@@ -104,6 +110,14 @@ void after_fork_in_child() {
     errno = saved_errno;
 }
 
+// An interrupt that cannot be masked: libraries start their threads with every signal blocked (xz's
+// does), and would never be seen. Of the two signals the program has no use.
+void unblock_nmis() {
+    constexpr auto bit = [](int signo) { return std::uint64_t{1} << (signo - 1); };
+    const std::uint64_t nmis = bit(platform::perf_signal) | bit(platform::nmi_signal);
+    syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &nmis, nullptr, sizeof nmis);
+}
+
 // After the core's own constructors, before those of a program that has no priority to ask for.
 [[gnu::constructor(200)]] void attach() {
     const int saved_errno = errno;
@@ -111,6 +125,7 @@ void after_fork_in_child() {
     forget_preload();
     detail::expect_no_retiring_handlers();  // modules cannot: one thread less in the program
     nmi_attach();
+    unblock_nmis();
     // Exact maxima and means; the clock is read twice per NMI, which at these rates is nothing.
     nmi_set_timing_interval(1);
     pthread_atfork(hold_loads, after_fork_in_parent, after_fork_in_child);
@@ -154,14 +169,6 @@ void release_place(thread_start* start) {
     // [AG-4] release: what was in it has been read. Partner: the acquire at [AG-3].
     // Weakened: as [AG-3].
     start->used.store(false, std::memory_order_release);
-}
-
-// An interrupt that cannot be masked: libraries start their threads with every signal blocked (xz's
-// does), and would never be seen. Of the two signals the program has no use.
-void unblock_nmis() {
-    constexpr auto bit = [](int signo) { return std::uint64_t{1} << (signo - 1); };
-    const std::uint64_t nmis = bit(platform::perf_signal) | bit(platform::nmi_signal);
-    syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &nmis, nullptr, sizeof nmis);
 }
 
 void* run_thread(void* argument) {

@@ -3,6 +3,9 @@
 // Property: a program with the agent in it cannot tell: its descriptors, environment, signal masks,
 // exit status and children are those it would have without; it starts when the command lets it,
 // ends when the command has read everything, and neither hangs when the command is gone.
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
 #include "agent/program.hpp"
 
 namespace {
@@ -150,8 +153,14 @@ TEST(agent_life, leaves_nothing_in_the_environment) {
 }
 
 TEST(agent_life, keeps_what_else_is_preloaded) {
-    program target(channel::none, {TARGET}, std::string(" ") + THIRD_PARTY + ":/not/there.so");
+    program target(channel::none, std::string(" ") + THIRD_PARTY + ":/not/there.so");
     EXPECT_EQ(target.tell("own_env"), std::string("LD_PRELOAD=") + THIRD_PARTY + ":/not/there.so");
+}
+
+TEST(agent_life, finds_its_entry_by_the_name_of_its_file) {
+    // The dynamic loader replaces $LIB, so the entry is not the path it loaded.
+    program target(channel::none, std::string(":/no/such/$LIB/nmi-agent.so:") + THIRD_PARTY);
+    EXPECT_EQ(target.tell("own_env"), std::string("LD_PRELOAD=") + THIRD_PARTY);
 }
 
 TEST(agent_life, leaves_signal_masks_alone) {
@@ -206,16 +215,118 @@ TEST(agent_life, exec_hangs_up_and_the_new_program_is_alone) {
     EXPECT_EQ(target.wait(), 0);
 }
 
+// Where the agent cannot have a table of its own, its descriptors stand out of the way.
+class agent_life_shared_table : public testing::Test {
+  protected:
+    program target{channel::held, "", [] { refuse_system_call(SYS_close_range); }};
+};
+
+TEST_F(agent_life_shared_table, works_all_the_same) {
+    EXPECT_EQ(target.run_channel().ask({"start"}), message{"ok"});
+    EXPECT_EQ(target.tell("lowest_fd"), "3");
+    EXPECT_THAT(target.run_channel().ask({"load", WITNESS, "1000", "auto"}), is_ok());
+    target.tell("burn 2");
+    EXPECT_TRUE(target.wait_for_calls("witness"));
+    EXPECT_THAT(target.ask({"swap", "witness", WITNESS}), is_ok());
+    EXPECT_TRUE(target.wait_for_calls("witness"));
+    EXPECT_EQ(target.tell("lowest_fd"), "3");
+    EXPECT_EQ(target.tell("fork"), "7");
+    EXPECT_THAT(target.ask({"unload", "witness"}), is_ok());
+    target.order("return 3");
+    EXPECT_EQ(target.run_channel().receive(), message{"exiting"});
+    EXPECT_EQ(target.run_channel().ask({"finish"}), message{"ok"});
+    EXPECT_EQ(target.wait(), 3);
+}
+
+TEST_F(agent_life_shared_table, a_child_holds_nothing_of_ours) {
+    target.run_channel().ask({"start"});
+    const std::string child = target.tell("fork_and_keep");
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + child + "/fd"))
+        files.push_back(std::filesystem::read_symlink(entry));
+    EXPECT_THAT(files, Not(Contains(HasSubstr("socket"))));
+    EXPECT_THAT(files, Not(Contains(HasSubstr("nmi-rings"))));
+    EXPECT_THAT(files, Not(Contains(HasSubstr("signalfd"))));
+    kill(std::atoi(child.c_str()), SIGKILL);
+}
+
+TEST_F(agent_life_shared_table, a_program_that_closes_everything_goes_on_without_us) {
+    target.run_channel().ask({"start"});
+    EXPECT_THAT(target.run_channel().ask({"load", WITNESS, "1000", "timer"}), is_ok());
+    EXPECT_EQ(target.tell("close_all"), "closed");
+    EXPECT_EQ(target.tell("burn 2"), "burning");
+    EXPECT_TRUE(target.run_channel().is_closed());
+    EXPECT_EQ(target.tell("lowest_fd"), "3");
+    target.order("return 9");
+    EXPECT_EQ(target.wait(), 9);
+}
+
+TEST(agent_life, a_program_may_give_up_its_user) {
+    if (geteuid() != 0) GTEST_SKIP() << "only root can";
+    program target(channel::held);
+    target.run_channel().ask({"start"});
+    EXPECT_THAT(target.run_channel().ask({"load", WITNESS, "1000", "timer"}), is_ok());
+    EXPECT_EQ(target.tell("set_user 65534"), "set");  // libc makes all threads, ours too, do it
+    target.tell("burn 1");
+    EXPECT_TRUE(target.wait_for_calls("witness"));
+    EXPECT_THAT(target.run_channel().ask({"unload", "witness"}), is_ok());
+}
+
+// Leaves a socket where the agent of this process will want its own.
+int occupy_own_path() {
+    std::string why;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    nmircu::agent::socket_path(getpid(), why).copy(address.sun_path, sizeof address.sun_path - 1);
+    const int squatter = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (bind(squatter, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) _exit(126);
+    return squatter;
+}
+
 TEST(agent_life, a_stale_socket_is_replaced) {
-    // Of some process of that number, killed. The child waits before main, so its number is known
-    // only when it has bound already; a second agent in the same place has to be told apart.
-    program first;
-    const std::string path = first.socket_path();
-    kill(first.pid(), SIGKILL);
-    EXPECT_EQ(first.wait(), 128 + SIGKILL);
-    EXPECT_TRUE(std::filesystem::exists(path));
-    EXPECT_FALSE(first.connect().connected());
-    unlink(path.c_str());
+    program target(channel::none, "", [] { close(occupy_own_path()); });
+    EXPECT_EQ(target.ask({"hello"})[0], "ok");
+}
+
+TEST(agent_life, a_socket_that_somebody_answers_is_not_taken_away) {
+    // As of a process with the same number in another PID namespace.
+    program target(channel::held, "", [] { listen(occupy_own_path(), 5); });
+    EXPECT_EQ(target.run_channel().ask({"hello"})[0], "ok");
+    peer elsewhere = target.connect();
+    ASSERT_TRUE(elsewhere.connected());
+    elsewhere.send({"hello"});
+    EXPECT_FALSE(elsewhere.receive(100));
+    target.run_channel().ask({"start"});
+    target.order("return 0");
+    EXPECT_EQ(target.run_channel().receive(), message{"exiting"});
+    target.run_channel().send({"finish"});
+    EXPECT_EQ(target.wait(), 0);
+    EXPECT_TRUE(std::filesystem::exists(target.socket_path()));
+}
+
+TEST(agent_life, killed_it_leaves_a_socket_that_nobody_answers) {
+    program target;
+    kill(target.pid(), SIGKILL);
+    EXPECT_EQ(target.wait(), 128 + SIGKILL);
+    EXPECT_FALSE(target.connect().connected());
+}
+
+TEST(agent_life, a_directory_that_others_may_enter_is_not_used) {
+    scratch folder;
+    ASSERT_EQ(mkdir((folder / "nmi").c_str(), 0755), 0);
+    setenv("XDG_RUNTIME_DIR", (folder / "").c_str(), 1);
+    {
+        program target;
+        EXPECT_EQ(target.tell("alive"), "yes");
+        EXPECT_TRUE(std::filesystem::is_empty(folder / "nmi"));
+    }
+    ASSERT_EQ(chmod((folder / "nmi").c_str(), 0700), 0);
+    {
+        program target;
+        EXPECT_EQ(target.ask({"hello"})[0], "ok");
+        EXPECT_FALSE(std::filesystem::is_empty(folder / "nmi"));
+    }
+    unsetenv("XDG_RUNTIME_DIR");
 }
 
 }  // namespace

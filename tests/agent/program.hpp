@@ -6,13 +6,19 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -174,10 +180,24 @@ class status_lines {
 
 enum class channel { none, held };
 
+// From now on, in this process and its children, that system call fails with ENOSYS.
+inline void refuse_system_call(unsigned number) {
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter{std::size(code), code};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
 class program {
   public:
-    explicit program(channel kind = channel::none, std::vector<std::string> words = {TARGET},
-                     const std::string& other_preloads = "") {
+    explicit program(
+        channel kind = channel::none, const std::string& other_preloads = "",
+        const std::function<void()>& prepare = [] {}) {
         int input[2], output[2], pair[2] = {-1, -1};
         if (pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0) std::abort();
         if (kind == channel::held && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
@@ -191,11 +211,8 @@ class program {
                 setenv(nmircu::agent::channel_variable, std::to_string(dup(pair[1])).c_str(), 1);
             }
             setenv("LD_PRELOAD", (AGENT + other_preloads).c_str(), 1);
-            std::vector<char*> argv;
-            for (std::string& word : words)
-                argv.push_back(word.data());
-            argv.push_back(nullptr);
-            execvp(argv[0], argv.data());
+            prepare();
+            execl(TARGET, TARGET, nullptr);
             _exit(127);
         }
         close(input[0]);
@@ -212,14 +229,14 @@ class program {
     program(const program&) = delete;
     program& operator=(const program&) = delete;
     ~program() {
-        if (pid_ <= 0) return;
-        kill(pid_, SIGKILL);
-        wait();
-        std::string why;
+        if (pid_ > 0) {
+            kill(pid_, SIGKILL);
+            wait();
+        }
         unlink(socket_path().c_str());
     }
 
-    [[nodiscard]] pid_t pid() const { return pid_; }
+    [[nodiscard]] pid_t pid() const { return std::abs(pid_); }
     peer& run_channel() { return channel_; }
     void close_input() { input_.reset(); }
 
@@ -244,7 +261,7 @@ class program {
 
     [[nodiscard]] std::string socket_path() const {
         std::string why;
-        return nmircu::agent::socket_path(pid_, why);
+        return nmircu::agent::socket_path(std::abs(pid_), why);
     }
     // A new connection to the socket.
     [[nodiscard]] peer connect() const {
@@ -303,7 +320,7 @@ class program {
     }
 
   private:
-    pid_t pid_ = 0;
+    pid_t pid_ = 0;  // negative once it has ended
     unique_fd input_;
     unique_fd output_;
     peer channel_;

@@ -132,13 +132,46 @@ std::string fork_child(std::istream&) {
     return WIFEXITED(status) ? std::to_string(WEXITSTATUS(status)) : "killed";
 }
 
+// Many children, each of which takes the locks a fork may leave behind: malloc's and the loader's.
+std::string fork_many(std::istream& words) {
+    int count = 0;
+    words >> count;
+    int good = 0;
+    for (int i = 0; i < count; ++i) {
+        const pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            void* library = dlopen("libm.so.6", RTLD_NOW);
+            std::vector<std::string> some(100, std::string(1000, 'x'));
+            std::thread([] { burn_some(); }).join();
+            _exit(library != nullptr && dlsym(library, "cos") != nullptr ? 0 : 1);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        if (status == 0) ++good;
+    }
+    return std::to_string(good);
+}
+
+std::string set_user(std::istream& words) {
+    uid_t uid = 0;
+    words >> uid;
+    return setuid(uid) == 0 ? "set" : std::strerror(errno);
+}
+
 std::vector<pid_t> children;
 std::string fork_and_keep(std::istream&) {
+    int ready[2];
+    if (pipe(ready) != 0) return "no pipe";
     const pid_t child = fork();
+    char c = 0;
     if (child == 0) {
         std::thread burning(burn_until_end);
-        pause();
+        if (write(ready[1], &c, 1) == 1) pause();
     }
+    if (read(ready[0], &c, 1) != 1) return "no child";
+    close(ready[0]);
+    close(ready[1]);
     children.push_back(child);
     return std::to_string(child);
 }
@@ -191,7 +224,8 @@ const std::map<std::string, std::function<std::string(std::istream&)>> commands 
     {"where", where},         {"burn_blocked", burn_blocked},
     {"churn", churn},         {"third_party", third_party},
     {"close_all", close_all}, {"lowest_fd", lowest_fd},
-    {"fork", fork_child},     {"fork_and_keep", fork_and_keep},
+    {"fork", fork_child},     {"fork_many", fork_many},
+    {"set_user", set_user},   {"fork_and_keep", fork_and_keep},
     {"spawn_env", spawn_env}, {"own_env", own_env},
     {"own_mask", own_mask},   {"exec", replace_by},
     {"stop", stop_burning},   {"alive", [](std::istream&) { return std::string("yes"); }},

@@ -127,6 +127,17 @@ TEST_P(threads, a_forked_child_has_no_agent_and_disturbs_none) {
     kill(std::atoi(child.c_str()), SIGKILL);
 }
 
+TEST_P(threads, forks_while_modules_come_and_go) {
+    target.tell("burn 1");
+    start();
+    target.order("fork_many 60");
+    peer one = target.connect();
+    for (int round = 0; round < 60; ++round)
+        ASSERT_THAT(one.ask({"swap", "witness", WITNESS, "tag=2"}), is_ok());
+    EXPECT_EQ(target.answer(), "60");
+    EXPECT_TRUE(target.wait_for_calls("witness"));
+}
+
 INSTANTIATE_TEST_SUITE_P(agent, threads, testing::Values("perf", "timer"),
                          [](const auto& one) { return std::string(one.param); });
 
