@@ -158,6 +158,14 @@ class Programs(CommandTest):
         self.refuse(1, "nmi-agent.so", "NMI_LIBRARY_DIR", program=PROGRAM,
                     words=("-m", module("quiet")))
 
+    def test_an_agent_that_cannot_stand_in_ld_preload(self):
+        spaced = self.path("a folder")
+        os.mkdir(spaced)
+        open(os.path.join(spaced, "nmi-agent.so"), "w").close()
+        self.environment["NMI_LIBRARY_DIR"] = spaced
+        self.refuse(1, "a folder/nmi-agent.so", "LD_PRELOAD", program=PROGRAM,
+                    words=("-m", module("quiet")))
+
 
 class Processes(CommandTest):
     """Requests to processes that have no agent, or are none of ours."""

@@ -2,6 +2,7 @@
 #
 # Property: under `nmi run` a program behaves as without it (output, input, environment, signals, exit
 # status), and what its handlers saw is told afterwards however the program ended.
+import json
 import os
 import pty
 import signal
@@ -193,8 +194,43 @@ class Run(CommandTest):
     def test_no_progress_line_in_a_pipe(self):
         self.assertNotIn("\r", self.run_program("spin", "600").stderr)
 
+    def test_closed_standard_streams_stay_closed(self):
+        done = subprocess.run(["/bin/sh", "-c", '"$0" run "$1" fd 0 fd 2 exit 3 0<&- 2>&-', NMI,
+                               PROGRAM], stdout=subprocess.PIPE, text=True, cwd=self.folder,
+                              env=self.environment)
+        self.assertEqual((done.returncode, done.stdout), (3, "closed\nclosed\n"))
+
+    def test_nobody_reads_the_report(self):
+        child = self.start("run", PROGRAM, "wait", self.path("over"), "exit", "3")
+        child.stderr.close()
+        open(self.path("over"), "w").close()
+        self.assertEqual(child.wait(timeout=60), 3)
+        child.stderr = None
+
+    def test_a_program_that_wrote_over_its_environment_is_still_found(self):
+        child = self.start("run", "--pid-file", "pid", PROGRAM, "forget", "all", "ready",
+                           self.path("ready"), "wait", self.path("over"))
+        self.wait_for_file("ready")
+        done = self.nmi("status", self.wait_for_file("pid").strip())
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        open(self.path("over"), "w").close()
+        child.communicate(timeout=60)
+
+    def test_a_stopped_program_is_told_from_one_without_an_agent(self):
+        child = self.start("run", "--pid-file", "pid", PROGRAM, "wait", self.path("over"))
+        pid = int(self.wait_for_file("pid"))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            self.assert_one_line(self.nmi("status", str(pid)), 1, "did not answer within 5 s",
+                                 "stopped")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(self.nmi("status", str(pid)).returncode, 0)
+        open(self.path("over"), "w").close()
+        child.communicate(timeout=60)
+        self.assertEqual(child.returncode, 0)
+
     def test_status_as_json(self):
-        import json
         child = self.start("run", "--pid-file", "pid", PROGRAM, "wait", self.path("over"))
         pid = self.wait_for_file("pid").strip()
         status = json.loads(self.nmi("status", pid, "--json").stdout)

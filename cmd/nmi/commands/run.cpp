@@ -96,6 +96,7 @@ int run(const run_options& options) {
     write_pid_file(options, program.pid());
     const outcome result = program.watch();
     const int status = shell_status(result.wait_status);
+    signal(SIGPIPE, SIG_IGN);  // nobody may be left to read the report; the status still counts
     const bool reported = report(options, program.seen(), result);
     return status == 0 && !reported ? exit_error : status;
 }

@@ -95,11 +95,11 @@ void session::let_go() {
     // However soon it ends, there is a first status.
     const reply first = agent_.request({"status"}, quick_deadline);
     if (first.ok) take_status(first.fields);
-    // A short program may have ended before the reply is sent.
-    const reply answer = agent_.request({"start"}, quick_deadline);
-    if (!answer.ok && !agent_.closed()) expect_ok(answer, "run " + name_);
-    let_go_ = true;
     recorder_.refresh();
+    let_go_ = true;
+    // A short program may have ended before it replied. One that does not want to start is let go
+    // by the end of the connection.
+    if (!agent_.request({"start"}, quick_deadline).ok) agent_.close();
 }
 
 outcome session::watch() {
@@ -152,6 +152,7 @@ void session::handle_replies() {
 }
 
 void session::take_status(const message& lines) {
+    if (lines.empty()) return;  // the answer to something else
     result_.status = read_status(lines);
     result_.has_status = true;
     if (result_.status.source.kind != "none") result_.source = result_.status.source;

@@ -3,7 +3,8 @@
 // Finding and reaching the agent of a process; see connect.hpp.
 #include <nmi/target/connect.hpp>
 
-#include <cerrno>
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -51,6 +52,9 @@ unique_fd open_socket(const std::string& path) {
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof address.sun_path - 1));
     unique_fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    // Connecting blocks while a stopped program's queue is full.
+    const timeval patience{quick_deadline.count() / 1000, 0};
+    setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
         return {};
     return socket;
@@ -65,25 +69,32 @@ bool is_peer(const unique_fd& socket, int pid) {
     return peer.pid == pid || peer.pid == 0;
 }
 
+// The agent's socket. It is where the program's environment said at its start; a program that has
+// written over its environment since then most likely had the same as we have.
+unique_fd find_agent_of(int pid, unsigned uid, const std::string& attempt) {
+    const char* ours = std::getenv("XDG_RUNTIME_DIR");
+    std::string why, first_path;
+    for (const std::string& runtime : {runtime_directory_of(pid), std::string(ours ? ours : "")}) {
+        const std::string path =
+            agent::socket_path_of({uid, runtime.c_str()}, pid, agent::directory_use::look, why);
+        if (first_path.empty()) first_path = path;
+        if (path.empty()) continue;
+        unique_fd socket = open_socket(path);
+        if (socket && is_peer(socket, pid)) return socket;
+    }
+    if (first_path.empty()) {
+        fail(exit_error, "{}: {}; try the program with another XDG_RUNTIME_DIR", attempt, why);
+    }
+    fail(exit_error,
+         "{}: there is no agent in process {} (nobody answers at {}); try to start it with nmi run",
+         attempt, pid, first_path);
+}
+
 }  // namespace
 
 client connect_to(int pid, const std::string& attempt) {
     const unsigned uid = owner_of(pid, attempt);
-    const std::string runtime = runtime_directory_of(pid);
-    std::string why;
-    const std::string path =
-        agent::socket_path_of({uid, runtime.c_str()}, pid, agent::directory_use::look, why);
-    if (path.empty()) {
-        fail(exit_error, "{}: {}; try the program with another XDG_RUNTIME_DIR", attempt, why);
-    }
-    unique_fd socket = open_socket(path);
-    if (!socket || !is_peer(socket, pid)) {
-        fail(exit_error,
-             "{}: there is no agent in process {} (nobody answers at {}); try to start "
-             "it with nmi run",
-             attempt, pid, path);
-    }
-    client connection(std::move(socket));
+    client connection(find_agent_of(pid, uid, attempt));
     const message hello = expect_ok(connection.request({"hello"}, quick_deadline), attempt);
     if (hello.empty() || hello[0] != agent::version_text) {
         fail(exit_error,

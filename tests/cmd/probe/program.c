@@ -11,8 +11,11 @@
 //   ignore N     ignore signal N
 //   trap N FILE  on signal N, create FILE and go on
 //   exec WORD... replace this program
+//   forget ALL   write over the environment, as programs do that change their title
+//   fd N         write "open" or "closed"
 //   quit N       _exit(N), without exit handlers
 //   exit N       exit(N)
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -57,6 +60,11 @@ static void wait_for(const char* path) {
         spin(1);
 }
 
+static void forget(void) {
+    for (char** variable = environ; *variable; ++variable)
+        memset(*variable, 0, strlen(*variable));
+}
+
 static void show(const char* name) {
     const char* value = getenv(name);
     printf("%s\n", value ? value : "(unset)");
@@ -76,6 +84,10 @@ int main(int argc, char** argv) {
         if (strcmp(what, "ignore") == 0) signal(atoi(value), SIG_IGN);
         if (strcmp(what, "trap") == 0) trap_file = argv[i + 2], signal(atoi(value), trapped), ++i;
         if (strcmp(what, "exec") == 0) execv(value, argv + i + 1);
+        if (strcmp(what, "forget") == 0) forget();
+        if (strcmp(what, "fd") == 0) {
+            printf(fcntl(atoi(value), F_GETFD) == -1 ? "closed\n" : "open\n"), fflush(stdout);
+        }
         if (strcmp(what, "quit") == 0) _exit(atoi(value));
         if (strcmp(what, "exit") == 0) exit(atoi(value));
     }
