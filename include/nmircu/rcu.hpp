@@ -64,7 +64,8 @@ void rcu_synchronize(rcu_domain& domain = rcu_default_domain()) noexcept;
 // Context: any. A grace period that waits already keeps its limit.
 void rcu_set_stall_limit(std::uint64_t limit_ms) noexcept;
 
-// What the default domain has done so far. Times include waiting for other updaters' grace periods.
+// What the default domain has done so far. Of the grace periods that had nobody to wait for, one in
+// sixteen is timed. Times include waiting for other updaters' grace periods.
 struct rcu_statistics {
     std::uint64_t grace_periods;  // completed
     std::uint64_t shared;         // calls served by a grace period that another call ran

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Progress: the flip of `phase` in run_grace_period_locked, src/rcu/grace_period.cpp. Readers that
+// Progress: the flip of `phase` in wait_for_the_rest_locked, src/rcu/grace_period.cpp. Readers that
 // enter and leave for ever, so that there is always one inside, must not keep an updater waiting.
 //
 // Property: every grace period ends (no cycle without `progress`), if every CPU goes on running and

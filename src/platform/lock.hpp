@@ -13,14 +13,16 @@ namespace nmircu::platform {
 
 class lock {
   public:
-    void acquire() noexcept {
+    [[nodiscard]] bool try_acquire() noexcept {
         std::uint32_t state = free;
         // [LK-1] acquire: the section comes after the taking of the lock.
         // Partner: the release at [LK-3]. Weakened: two updaters see each other's halves.
-        if (state_.compare_exchange_strong(state, held, std::memory_order_acquire,
-                                           std::memory_order_relaxed)) {
-            return;
-        }
+        return state_.compare_exchange_strong(state, held, std::memory_order_acquire,
+                                              std::memory_order_relaxed);
+    }
+
+    void acquire() noexcept {
+        if (try_acquire()) return;
         // [LK-2] acquire: as [LK-1], for a taker that had to wait. Partner: [LK-3].
         // Weakened: as [LK-1].
         while (state_.exchange(contended, std::memory_order_acquire) != free) {
@@ -30,14 +32,9 @@ class lock {
 
     // False: not to be had within `most_ns`.
     [[nodiscard]] bool acquire_within(std::uint64_t most_ns) noexcept {
-        std::uint32_t state = free;
-        // [LK-4] acquire: as [LK-1]. Partner: [LK-3]. Weakened: as [LK-1].
-        if (state_.compare_exchange_strong(state, held, std::memory_order_acquire,
-                                           std::memory_order_relaxed)) {
-            return true;
-        }
+        if (try_acquire()) return true;
         const std::uint64_t start = port::now_ns();
-        // [LK-5] acquire: as [LK-1], for a taker that had to wait. Partner: [LK-3].
+        // [LK-4] acquire: as [LK-1], for a taker that had to wait. Partner: [LK-3].
         // Weakened: as [LK-1].
         while (state_.exchange(contended, std::memory_order_acquire) != free) {
             const std::uint64_t waited = port::now_ns() - start;
@@ -49,7 +46,7 @@ class lock {
 
     void release() noexcept {
         // [LK-3] release: the section comes before the lock is free. Partners: [LK-1],
-        // [LK-2], [LK-4], [LK-5].
+        // [LK-2], [LK-4].
         // Weakened: as [LK-1].
         if (state_.exchange(free, std::memory_order_release) == contended) port::wake_all(state_);
     }

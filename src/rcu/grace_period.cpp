@@ -39,6 +39,10 @@ using detail::domain_state;
 // handler, shorter than a futex round trip.
 constexpr unsigned spins_before_sleep = 200;
 
+// A grace period that has nobody to wait for is timed one time in so many, and counts for as many:
+// reading the counter twice is a tenth of it. One that waits is always timed.
+constexpr std::uint64_t idle_timing_interval = 16;
+
 struct drained_phases {
     bool phase[2];
 };
@@ -46,14 +50,16 @@ struct drained_phases {
 drained_phases scan(const domain_state& domain) noexcept {
     // Relaxed: constant once the engine has started, too large before.
     const std::uint32_t cpus = engine.cpus.load(std::memory_order_relaxed);
-    std::uint64_t exits[2] = {}, enters[2] = {};
+    std::uint64_t exits[2], enters[2];
     for (unsigned phase = 0; phase < 2; ++phase) {
         // [GP-4] acquire: the enter of every exit counted here is seen by the second loop, and the
         // section's accesses precede what the updater does next.
         // Partner: the release at [RD-4], src/rcu/reader.cpp. Weakened: I1 fails and an object is
         // freed under a reader.
         exits[phase] = domain.shared.exit[phase].load(std::memory_order_acquire);
-        for (unsigned cpu = 0; cpu < cpus; ++cpu) {
+    }
+    for (unsigned cpu = 0; cpu < cpus; ++cpu) {
+        for (unsigned phase = 0; phase < 2; ++phase) {
             // [GP-7] acquire: as above, for per-CPU slots. Partner: the release at [RD-2],
             // nmircu/detail/reader.hpp. Weakened: as above.
             exits[phase] += domain.cpu[cpu].exit[phase].load(std::memory_order_acquire);
@@ -62,7 +68,10 @@ drained_phases scan(const domain_state& domain) noexcept {
     for (unsigned phase = 0; phase < 2; ++phase) {
         // Relaxed: after the acquires above, and after the barrier.
         enters[phase] = domain.shared.enter[phase].load(std::memory_order_relaxed);
-        for (unsigned cpu = 0; cpu < cpus; ++cpu) {
+    }
+    for (unsigned cpu = 0; cpu < cpus; ++cpu) {
+        for (unsigned phase = 0; phase < 2; ++phase) {
+            // Relaxed: as above.
             enters[phase] += domain.cpu[cpu].enter[phase].load(std::memory_order_relaxed);
         }
     }
@@ -113,16 +122,19 @@ bool wait_until_drained(domain_state& domain, std::uint32_t phase, std::uint64_t
     return true;
 }
 
-// False: `most_ns` have passed, and nothing has been proved.
-bool run_grace_period_locked(domain_state& domain, std::uint64_t most_ns) noexcept {
+drained_phases barrier_and_scan_locked(const domain_state& domain) noexcept {
     // [GP-2] process-wide barrier: the caller's unpublishing precedes every later load of every
     // reader, and every earlier count of every reader precedes the scan (I2).
     // Partners: the compiler fence at [RD-1], the real one at [RD-3], and the caller's at [GP-1].
     // Weakened: the scan misses a reader that holds the old pointer.
     barrier_for_readers();
-    const drained_phases drained = scan(domain);
-    if (drained.phase[0] && drained.phase[1]) return true;
+    return scan(domain);
+}
 
+// Waits for what was not drained after the barrier. False: `most_ns` have passed, and nothing has
+// been proved.
+bool wait_for_the_rest_locked(domain_state& domain, const drained_phases& drained,
+                              std::uint64_t most_ns) noexcept {
     // Relaxed: only the holder of the lock writes it.
     const std::uint32_t current = detail::phase_of(domain.entry.load(std::memory_order_relaxed));
     const std::uint32_t other = 1 - current;
@@ -136,16 +148,31 @@ bool count_grace_period_locked(std::uint64_t most_ns) noexcept {
     detail::reader_state& self = platform::this_reader();
     // Relaxed: written with the lock held.
     const std::uint64_t sequence = engine.sequence.load(std::memory_order_relaxed);
-    const std::uint64_t start = arch::cycle_counter();
+    const bool timed = sequence / 2 % idle_timing_interval == 0;
+    std::uint64_t start = timed ? arch::cycle_counter() : 0;
     self.is_updater = 1;
     engine.sequence.store(sequence + 1, std::memory_order_relaxed);  // ordered by [GP-2]
-    const bool passed = run_grace_period_locked(detail::default_domain, most_ns);
+    const drained_phases drained = barrier_and_scan_locked(detail::default_domain);
+    const bool idle = drained.phase[0] && drained.phase[1];
+    if (!idle && !timed) start = arch::cycle_counter();
+    const bool passed = idle || wait_for_the_rest_locked(detail::default_domain, drained, most_ns);
     // [GP-8] release: the sections waited for precede the number that says so.
     // Partner: the acquire at [GP-9]. Weakened: who polls frees an object under a reader.
     engine.sequence.store(passed ? sequence + 2 : sequence, std::memory_order_release);
     self.is_updater = 0;
-    if (passed) engine.latency.add(arch::cycle_counter() - start);
+    if (passed && (timed || !idle)) {
+        engine.latency.add(arch::cycle_counter() - start, idle ? idle_timing_interval : 1);
+    }
     return passed;
+}
+
+// False: somebody else is running one. Otherwise a whole one has passed, which began after the
+// call: nothing need be found out about others', so this does without [GP-1].
+bool run_grace_period_alone() noexcept {
+    if (!engine.updaters.try_acquire()) return false;
+    count_grace_period_locked(platform::forever_ns);
+    engine.updaters.release();
+    return true;
 }
 
 }  // namespace
@@ -215,6 +242,7 @@ void rcu_synchronize(rcu_domain&) noexcept {
                                   __builtin_return_address(0),
                                   "Leave the section first, or free later with rcu_retire");
     rcu::start_if_wanted();
+    if (rcu::run_grace_period_alone()) return;
     rcu::wait_for_grace_period(rcu::whole_grace_period_from_now());
 }
 

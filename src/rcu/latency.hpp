@@ -12,10 +12,11 @@ namespace nmircu::rcu {
 
 class latency_histogram {
   public:
-    void add(std::uint64_t ns) noexcept {
+    // `times`: what one duration stands for.
+    void add(std::uint64_t ns, std::uint64_t times = 1) noexcept {
         // Relaxed throughout: counters for people, nothing is published through them.
         auto& count = counts_[bucket_of(ns)];
-        count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        count.store(count.load(std::memory_order_relaxed) + times, std::memory_order_relaxed);
         if (ns > longest_.load(std::memory_order_relaxed)) {
             longest_.store(ns, std::memory_order_relaxed);
         }

@@ -74,7 +74,7 @@ bool port::prepare_barrier_everyone() noexcept {
 }
 
 void port::barrier_everyone() noexcept {
-    keep_errno kept;
+    // Success leaves errno alone.
     if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0) {
         panic(
             "nmircu: membarrier worked when this program started and is refused now, probably by "
