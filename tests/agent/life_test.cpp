@@ -278,6 +278,7 @@ int occupy_own_path() {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     nmircu::agent::socket_path(getpid(), why).copy(address.sun_path, sizeof address.sun_path - 1);
+    unlink(address.sun_path);  // of an earlier process of this number, killed
     const int squatter = socket(AF_UNIX, SOCK_STREAM, 0);
     if (bind(squatter, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) _exit(126);
     return squatter;
