@@ -48,8 +48,8 @@ using grace_period_number = std::uint64_t;
 bool wait_for_grace_period(grace_period_number number,
                            std::uint64_t most_ns = platform::forever_ns) noexcept;
 
-// A barrier on every CPU that may run a reader. Any context.
-void barrier_for_readers() noexcept;
+// A barrier on every CPU that may run a reader. The caller holds engine.updaters.
+void barrier_for_readers_locked() noexcept;
 
 // Whether this thread counts per CPU; finds out for a thread that has not asked yet. Any context.
 bool counts_per_cpu(detail::reader_state& self) noexcept;

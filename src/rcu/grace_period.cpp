@@ -15,7 +15,7 @@
 //   I1  For each phase, the sum of `exit` never exceeds the sum of `enter`, as any scan sees them
 //       that reads all exits before all enters: an exit is a release and its section's enter
 //       precedes it.
-//   I2  After barrier_for_readers, a reader whose enter the scan cannot see yet will load
+//   I2  After barrier_for_readers_locked, a reader whose enter the scan cannot see yet will load
 //       its pointers after the barrier, and finds the new ones.
 //   I3  So a scan with equal sums, made after the barrier, proves that no section of that phase is
 //       left that could hold an old pointer. Once seen, it stays proved for this grace period.
@@ -95,7 +95,7 @@ void sleep_until_drained_or_woken(domain_state& domain, std::uint32_t phase,
     // precedes its load of the announcement. One of the two sees the other. Partner: [RD-6],
     // src/rcu/reader.cpp, or on the per-CPU path this barrier itself, run on the reader's CPU.
     // Weakened: a lost wake-up.
-    barrier_for_readers();
+    barrier_for_readers_locked();
     if (!scan(domain).phase[phase]) port::wait(domain.waiting, 1 + phase, most_ns);
     // Relaxed: nobody sleeps now.
     domain.waiting.store(0, std::memory_order_relaxed);
@@ -127,7 +127,7 @@ drained_phases barrier_and_scan_locked(const domain_state& domain) noexcept {
     // reader, and every earlier count of every reader precedes the scan (I2).
     // Partners: the compiler fence at [RD-1], the real one at [RD-3], and the caller's at [GP-1].
     // Weakened: the scan misses a reader that holds the old pointer.
-    barrier_for_readers();
+    barrier_for_readers_locked();
     return scan(domain);
 }
 
@@ -179,8 +179,8 @@ bool run_grace_period_alone() noexcept {
 
 constinit engine_state engine;
 
-void barrier_for_readers() noexcept {
-    // Relaxed: it changes once, before any reader relies on it ([RD-5]).
+void barrier_for_readers_locked() noexcept {
+    // Relaxed: written with the lock held.
     if (engine.asymmetric.load(std::memory_order_relaxed)) {
         // Readers on this path rely on it alone: their own fence is for the compiler.
         port::barrier_everyone();

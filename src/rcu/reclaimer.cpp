@@ -82,7 +82,12 @@ void sleep_until_needed() noexcept {
     // retirer's push precedes its look at `attention`. One of the two sees the other.
     // Partners: [RT-3] and [RT-4], src/rcu/retire.cpp, and [RC-14]. Weakened: the reclaimer sleeps
     // on a full list.
-    barrier_for_readers();
+    {
+        // The lock: a retirer that finds the engine started, and so does without a fence, finds the
+        // announcement too (models/reclaimer_sleep/bad_barrier_without_lock.pml).
+        platform::lock_guard guard(engine.updaters);
+        barrier_for_readers_locked();
+    }
     if (anything_to_do()) {
         attention.fetch_and(~asleep, std::memory_order_relaxed);  // it is this thread's to clear
         return;
