@@ -40,6 +40,10 @@
 #define INTERRUPTIONS 0  // of reader 0
 #endif
 
+#ifndef GIVE_UPS
+#define GIVE_UPS 0  // how often the updater gives up a grace period and begins another
+#endif
+
 #define CPUS 2
 #define DEPTH 3  // of a store buffer; a full one must be drained first
 
@@ -349,6 +353,9 @@ inline wait_until_drained(which) {
        if
        :: left[which] == 0 -> break
        :: else
+#if GIVE_UPS > 0
+       :: left[which] != 0 && give_ups > 0 -> give_ups--; goto again
+#endif
        fi
     od
 }
@@ -380,9 +387,15 @@ proctype updater() {
     short left[2];
     bool drained[2];
     byte next;
+#if GIVE_UPS > 0
+    byte give_ups = GIVE_UPS;
+#endif
     do
     :: old < GRACE_PERIODS ->
         atomic { !pending_pointer && !pending_phase -> pending_pointer = true }
+#if GIVE_UPS > 0
+again:
+#endif
         run_grace_period();
         freed[old] = true;
         old++

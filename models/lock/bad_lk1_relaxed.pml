@@ -4,6 +4,6 @@
 // the value, 0, early; thread 1 takes the lock, adds one, releases; thread 0 takes the lock and
 // stores 1 over 1.
 //
-// Must fail: value==((2+1)+1)
+// Must fail: (value+given_up)==((2+1)+1)
 #define LK1_RELAXED
 #include "model.pml"

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+//
+// What we ship.
+#include "model.pml"
