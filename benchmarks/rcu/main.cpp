@@ -2,9 +2,10 @@
 //
 // The rows of the RCU table, and the threads that stand around while each is measured. What the
 // goals are for is in docs/figures.md.
-#include <cstdlib>
-#include <optional>
+#include <atomic>
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "peer.h"
@@ -179,15 +180,31 @@ bench::round_function beside(const bench_peer& peer, std::function<void()> partn
     };
 }
 
+void update_and_pause(const bench_peer& peer) {
+    using clock = std::chrono::steady_clock;
+    const auto next = clock::now() + std::chrono::microseconds(100);
+    peer.update();
+    while (clock::now() < next) {
+    }
+}
+
 void run_pairs(bench::table& table) {
     row reads{"protected read, an updater loops", "ns", better::less, {}, memb};
+    // The faster an updater, the more often its barriers interrupt the reader: so this one is
+    // paced.
+    row paced{"protected read, 10,000 updates a second", "ns", better::less, {}, memb};
     row waits{"synchronize, a reader loops", "ns", better::less, {}, memb};
     row updates{"updates, a reader loops", "per second", better::more, {}, memb};
     for (const bench_peer* peer : updaters) {
+        // A lock's reader sleeps; the others, if anything, spin.
+        const auto by =
+            peer == &bench_shared_mutex ? bench::stopwatch::wall : bench::stopwatch::cpu;
         const auto read = [peer] { static_cast<void>(peer->reads(1024)); };
         reads.contestants.push_back(
-            {peer->name, beside(*peer, peer->update,
-                                bench::nanoseconds_each(peer->reads, bench::stopwatch::wall))});
+            {peer->name, beside(*peer, peer->update, bench::nanoseconds_each(peer->reads, by))});
+        paced.contestants.push_back({peer->name, beside(
+                                                     *peer, [peer] { update_and_pause(*peer); },
+                                                     bench::nanoseconds_each(peer->reads, by))});
         if (peer->synchronize != nullptr) {
             waits.contestants.push_back(
                 {peer->name,
@@ -200,10 +217,75 @@ void run_pairs(bench::table& table) {
                  return 1e9 / update(seconds);
              })});
     }
-    set_goal(reads, ours, {1.0, memb});
     table.run(reads);
+    set_goal(paced, ours, {1.0, memb});
+    table.run(paced);
     table.run(waits);
     table.run(updates);
+}
+
+struct flood {
+    double objects_per_second;  // retired and reclaimed
+    double peak;                // of those that wait
+};
+
+// Four threads retire as fast as they can.
+flood flood_with(const bench_peer& peer, double seconds) {
+    using clock = std::chrono::steady_clock;
+    constexpr std::uint64_t batch = 64;
+    std::atomic<std::uint64_t> retired{0}, peak{0};
+    const std::uint64_t reclaimed_before = peer.reclaimed();
+    const auto start = clock::now();
+    const auto end = start + std::chrono::duration<double>(seconds);
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 4; ++i) {
+            threads.emplace_back([&] {
+                call(peer.enroll);
+                while (clock::now() < end) {
+                    peer.retire(batch);
+                    // Relaxed, here and below: counts for people.
+                    const std::uint64_t all = retired.fetch_add(batch, std::memory_order_relaxed);
+                    const std::uint64_t done = peer.reclaimed() - reclaimed_before;
+                    const std::uint64_t waiting = all + batch > done ? all + batch - done : 0;
+                    std::uint64_t seen = peak.load(std::memory_order_relaxed);
+                    while (waiting > seen &&
+                           !peak.compare_exchange_weak(seen, waiting, std::memory_order_relaxed)) {
+                    }
+                }
+                call(peer.resign);
+            });
+        }
+    }
+    peer.barrier();
+    const std::chrono::duration<double> spent = clock::now() - start;
+    return {double(retired.load(std::memory_order_relaxed)) / spent.count(),
+            double(peak.load(std::memory_order_relaxed))};
+}
+
+void run_retirement(bench::table& table) {
+    const double seconds = table.quick() ? 0.03 : 0.1;
+    row cost{"allocate + retire, in the retiring thread", "ns", better::less, {}, memb};
+    row throughput{"retired by 4 threads, then a barrier", "per second", better::more, {}, memb};
+    row backlog{"the same: peak backlog", "objects", better::less, {}, memb};
+    for (const bench_peer* peer : {&bench_nmircu_inlined, &bench_memb_inlined, &bench_bp_inlined}) {
+        const auto one = bench::nanoseconds_each(peer->retire);
+        cost.contestants.push_back({peer->name, [peer, one](double round_seconds) mutable {
+                                        const double result = one(round_seconds);
+                                        peer->barrier();
+                                        return result;
+                                    }});
+        throughput.contestants.push_back({peer->name, [peer, seconds](double) {
+                                              return flood_with(*peer, seconds).objects_per_second;
+                                          }});
+        backlog.contestants.push_back(
+            {peer->name, [peer, seconds](double) { return flood_with(*peer, seconds).peak; }});
+    }
+    set_goal(throughput, ours, {2.0, memb});
+    set_goal(backlog, ours, {1.0, memb});
+    table.run(cost);
+    table.run(throughput);
+    table.run(backlog);
 }
 
 }  // namespace
@@ -217,5 +299,7 @@ int main(int argc, char** argv) {
     run_pairs(table);
     for (const unsigned threads : {100u, 1000u, 5000u})
         run_crowd(table, threads);
+    // Last: who retires has a thread from then on.
+    run_retirement(table);
     return table.finish();
 }

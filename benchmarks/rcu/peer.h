@@ -35,6 +35,11 @@ struct bench_peer {
     /* Waits for every reader; replaces the protected box by a new one and frees the old. */
     void (*synchronize)(void);
     void (*update)(void);
+    /* Allocates `count` objects and retires each, to be freed after a grace period; adds each freed
+     * one to `reclaimed`; waits until all are. */
+    void (*retire)(uint64_t count);
+    uint64_t (*reclaimed)(void);
+    void (*barrier)(void);
 };
 
 /* A chain of multiplications that the compiler cannot shorten: about 20 ns. */

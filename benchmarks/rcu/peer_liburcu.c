@@ -55,6 +55,27 @@ static void update(void) {
     if (old != &first) free(old);
 }
 
+struct retired {
+    struct rcu_head head;
+    uint64_t value;
+};
+static uint64_t freed; /* by whichever thread runs the callbacks */
+
+static void reclaim(struct rcu_head* head) {
+    free(caa_container_of(head, struct retired, head));
+    __atomic_fetch_add(&freed, 1, __ATOMIC_RELAXED);
+}
+static void retire(uint64_t count) {
+    for (; count != 0; --count) {
+        struct retired* one = malloc(sizeof(*one));
+        one->value = count;
+        OF_FLAVOUR(call_rcu)(&one->head, reclaim);
+    }
+}
+static uint64_t reclaimed(void) {
+    return __atomic_load_n(&freed, __ATOMIC_RELAXED);
+}
+
 const struct bench_peer JOIN(JOIN(bench_, FLAVOUR, _), FORM, ) = {
     .name = "liburcu-" TEXT(FLAVOUR) ", " TEXT(FORM),
     .enroll = enroll,
@@ -67,4 +88,7 @@ const struct bench_peer JOIN(JOIN(bench_, FLAVOUR, _), FORM, ) = {
     .worked = worked,
     .synchronize = OF_FLAVOUR(synchronize_rcu),
     .update = update,
+    .retire = retire,
+    .reclaimed = reclaimed,
+    .barrier = OF_FLAVOUR(barrier),
 };

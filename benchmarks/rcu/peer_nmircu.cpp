@@ -3,6 +3,7 @@
 // Ourselves. Compiled twice: IN_LIBRARY is a shared library's exported functions for entering and
 // leaving, as a language without our headers would call them; otherwise the reader is inlined.
 #include <nmircu/rcu.hpp>
+#include <nmircu/rcu_retire.hpp>
 
 #include "peer.h"
 #include "section_calls.h"
@@ -35,6 +36,30 @@ void update() {
     if (old != &first) delete old;
 }
 
+std::atomic<std::uint64_t> freed{0};
+
+struct counted_delete {
+    template <class T>
+    void operator()(T* object) const {
+        delete object;
+        freed.fetch_add(1, std::memory_order_relaxed);  // a count for people
+    }
+};
+struct retired : nmircu::rcu_obj_base<retired, counted_delete> {
+    explicit retired(std::uint64_t given) : value(given) {}
+    std::uint64_t value;
+};
+void retire(std::uint64_t count) {
+    for (; count != 0; --count)
+        (new retired(count))->retire();
+}
+std::uint64_t reclaimed() {
+    return freed.load(std::memory_order_relaxed);  // a count for people
+}
+void barrier() {
+    nmircu::rcu_barrier();
+}
+
 }  // namespace
 
 #ifdef CALLED
@@ -46,5 +71,5 @@ const bench_peer bench_nmircu_inlined{
 #endif
     .enroll = nullptr, .resign = nullptr, .rest = nullptr, .resume = nullptr, .sections = sections,
     .nested = nested, .reads = reads, .worked = worked, .synchronize = synchronize,
-    .update = update,
+    .update = update, .retire = retire, .reclaimed = reclaimed, .barrier = barrier,
 };

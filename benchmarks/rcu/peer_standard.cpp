@@ -99,6 +99,9 @@ const bench_peer bench_shared_mutex{
     .worked = mutex::worked,
     .synchronize = mutex::synchronize,
     .update = mutex::update,
+    .retire = nullptr,
+    .reclaimed = nullptr,
+    .barrier = nullptr,
 };
 
 const bench_peer bench_shared_ptr{
@@ -113,6 +116,9 @@ const bench_peer bench_shared_ptr{
     .worked = shared_ptr::worked,
     .synchronize = nullptr,
     .update = shared_ptr::update,
+    .retire = nullptr,
+    .reclaimed = nullptr,
+    .barrier = nullptr,
 };
 
 const bench_peer bench_no_reader{
@@ -127,4 +133,7 @@ const bench_peer bench_no_reader{
     .worked = nothing::worked,
     .synchronize = nullptr,
     .update = nullptr,
+    .retire = nullptr,
+    .reclaimed = nullptr,
+    .barrier = nullptr,
 };
