@@ -122,9 +122,9 @@ void run_readers(bench::table& table) {
     set_goal(read, ours, {1.0, memb});
     table.run(read);
 
-    // As in a program: the section's instructions overlap with what surrounds it.
+    // Behind a chain of dependent work nearly everything disappears, even a lock of 15 ns: the row
+    // shows what a fence costs, and has no goal, for it cannot tell the others apart.
     row worked = readers("protected read amid 20 ns of work", with_zero, &bench_peer::worked);
-    set_goal(worked, ours, {1.0, memb});
     table.run(worked);
 }
 

@@ -94,6 +94,10 @@ unsigned port::possible_cpus() noexcept {
 }
 
 unsigned port::current_cpu() noexcept {
+    // What sched_getcpu does too, less two calls into libc a dispatch.
+    if (const void* const area = reader_state_of_this_thread.per_cpu; area != nullptr) {
+        if (const std::uint32_t known = this_cpu(area); known < detail::max_cpus) return known;
+    }
     const int cpu = ::sched_getcpu();
     return cpu < 0 ? 0 : static_cast<unsigned>(cpu);
 }
