@@ -74,9 +74,10 @@ std::string tables(const run_options& options, const recorder& seen, const outco
 flame_heading heading_of(const run_options& options, const recorder& seen, const outcome& result) {
     const std::uint64_t lost = sum(result.status.lost);
     return {fmt::format("{}", fmt::join(options.words, " ")),
-            fmt::format("{} samples · {} threads · {} Hz of CPU time · {:.1f} s · {} lost",
+            fmt::format("{} samples · {} thread{} · {} Hz of CPU time · {:.1f} s · {} lost",
                         grouped(seen.calls().samples()), seen.threads().size(),
-                        grouped(result.source.rate_hz), result.seconds, grouped(lost))};
+                        seen.threads().size() == 1 ? "" : "s", grouped(result.source.rate_hz),
+                        result.seconds, grouped(lost))};
 }
 
 bool write_or_complain(const std::string& path, const std::string& text) {

@@ -22,6 +22,8 @@ constexpr double head_height = 74;
 constexpr double foot_height = 14;
 constexpr double row_height = 18;
 constexpr double character_width = 6.9;
+constexpr double heading_character_width = 9.7;
+constexpr double tools_width = 330;
 
 std::uint32_t hash(std::string_view text) {
     std::uint32_t value = 2166136261u;
@@ -40,8 +42,8 @@ std::string colour(const flame_box& box) {
     return fmt::format("hsl({},{}%,{}%)", warm, 80 - warm / 4, 64 + hash(box.name.function) % 12);
 }
 
-std::string label(const std::string& name, double width) {
-    const auto room = static_cast<std::size_t>(std::max(0.0, (width - 6) / character_width));
+std::string label(const std::string& name, double width, double character = character_width) {
+    const auto room = static_cast<std::size_t>(std::max(0.0, (width - 6) / character));
     if (room < 3) return {};
     if (columns(name) <= room) return name;
     std::string kept;
@@ -75,22 +77,24 @@ std::string open_document(const flame_heading& heading, double height) {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\">\n"
         "<style>{2}</style>\n"
         "<rect id=\"page\" width=\"100%\" height=\"100%\"/>\n"
-        "<text id=\"command\" x=\"{3}\" y=\"26\">{4}</text>\n"
+        "<text id=\"command\" x=\"{3}\" y=\"26\" data-full=\"{4}\">{6}</text>\n"
         "<text id=\"subtitle\" x=\"{3}\" y=\"45\">{5}</text>\n"
         "<text id=\"detail\" x=\"{3}\" y=\"64\"> </text>\n",
         page_width, height, flamegraph_style, margin, xml_text(heading.command),
-        xml_text(heading.subtitle));
+        xml_text(heading.subtitle),
+        xml_text(label(heading.command, page_width - 2 * margin - tools_width,
+                       heading_character_width)));
 }
 
 std::string close_document() {
     return fmt::format(
-        "<foreignObject id=\"tools\" x=\"{0}\" y=\"10\" width=\"330\" height=\"28\">"
+        "<foreignObject id=\"tools\" x=\"{0}\" y=\"10\" width=\"{3}\" height=\"28\">"
         "<form xmlns=\"http://www.w3.org/1999/xhtml\"><button type=\"button\">reset zoom</button>"
         "<input type=\"search\" placeholder=\"search: press /\" size=\"20\"/></form>"
         "</foreignObject>\n"
         "<text id=\"matched\" x=\"{1}\" y=\"64\" text-anchor=\"end\"> </text>\n"
         "<script><![CDATA[{2}]]></script>\n</svg>\n",
-        page_width - margin - 330, page_width - margin, flamegraph_script);
+        page_width - margin - tools_width, page_width - margin, flamegraph_script, tools_width);
 }
 
 }  // namespace

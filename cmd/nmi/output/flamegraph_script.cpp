@@ -5,7 +5,7 @@
 // Shared with it: every box is <g class="box" data-l="samples left of it" data-n="its samples"
 // data-d="level"> with a <title> ("function", newline, the rest), a <rect> and a <text>; box 0 is
 // everything; the elements #command #subtitle #detail #matched #tools; margin 12, 6.9 per
-// character.
+// character (9.7 in the heading, whose whole text is its data-full), 330 for #tools.
 #include <nmi/output/flamegraph.hpp>
 
 namespace nmircu::command {
@@ -35,7 +35,7 @@ button.on { visibility: visible; }
 const char* const flamegraph_script = R"js(
 "use strict";
 (() => {
-  const margin = 12, characterWidth = 6.9;
+  const margin = 12, characterWidth = 6.9, headingCharacterWidth = 9.7, toolsWidth = 330;
   const page = document.documentElement;
   const find = (id) => document.getElementById(id);
   const button = document.querySelector("button"), input = document.querySelector("input");
@@ -54,8 +54,8 @@ const char* const flamegraph_script = R"js(
   const holds = (outer, inner) => outer.level <= inner.level && outer.left <= inner.left &&
       inner.left + inner.samples <= outer.left + outer.samples;
 
-  const label = (name, width) => {
-    const room = Math.floor((width - 6) / characterWidth);
+  const label = (name, width, character = characterWidth) => {
+    const room = Math.floor((width - 6) / character);
     if (room < 3) return "";
     const letters = [...name];
     return letters.length <= room ? name : letters.slice(0, room - 1).join("") + "…";
@@ -80,7 +80,9 @@ const char* const flamegraph_script = R"js(
       box.text.setAttribute("x", (x + 3).toFixed(2));
       box.text.textContent = label(box.name, wide);
     }
-    find("tools").setAttribute("x", width - margin - 330);
+    const command = find("command");
+    command.textContent = label(command.dataset.full, room - toolsWidth, headingCharacterWidth);
+    find("tools").setAttribute("x", width - margin - toolsWidth);
     find("matched").setAttribute("x", width - margin);
     button.classList.toggle("on", focus !== all);
   };
