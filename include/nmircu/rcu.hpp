@@ -39,16 +39,21 @@
 // The raw clone and _Fork system calls do not run fork handlers: a child made so must not use RCU.
 // A thread that blocks inside a section holds up every updater.
 //
+// This header and those it includes hold the whole of [saferecl.rcu] of the C++26 working draft,
+// under the same names, and more in the same style: rcu_pointer.hpp publishes and follows pointers,
+// rcu_retire.hpp frees without waiting, rcu_poll.hpp asks instead of waiting, rcu_statistics.hpp
+// counts.
+//
 // Cost: docs/figures.md.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <type_traits>
 
 #include <nmircu/detail/rcu_domain.hpp>
-#include <nmircu/detail/sanitizer.hpp>
+#include <nmircu/rcu_pointer.hpp>
+#include <nmircu/rcu_poll.hpp>
 #include <nmircu/rcu_retire.hpp>
+#include <nmircu/rcu_statistics.hpp>
 
 #pragma GCC visibility push(default)
 
@@ -64,50 +69,9 @@ void rcu_synchronize(rcu_domain& domain = rcu_default_domain()) noexcept;
 // Context: any. A grace period that waits already keeps its limit.
 void rcu_set_stall_limit(std::uint64_t limit_ms) noexcept;
 
-// What the default domain has done so far. Of the grace periods that had nobody to wait for, one in
-// sixteen is timed. Times include waiting for other updaters' grace periods.
-struct rcu_statistics {
-    std::uint64_t grace_periods;  // completed
-    std::uint64_t shared;         // calls served by a grace period that another call ran
-    std::uint64_t median_ns;      // of the completed ones, within 13 %
-    std::uint64_t longest_ns;
-    std::uint64_t retired;       // objects handed over so far
-    std::uint64_t reclaimed;     // of those, the ones whose deleter has returned
-    std::uint64_t backlog;       // the others
-    std::uint64_t backlog_peak;  // the most that were seen waiting at once
-};
-// Context: any. Sums are taken without stopping anyone.
-[[nodiscard]] rcu_statistics rcu_read_statistics() noexcept;
-
 // Whether the calling thread is inside a section. Context: thread, signal, irq, nmi.
 [[nodiscard, gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline bool rcu_read_held() noexcept {
     return detail::section_of(platform::this_reader()) >= detail::one_section;
-}
-
-// Publishes `value`: whatever was written before is visible to a section that dereferences it.
-// Context: thread, signal, irq, nmi.
-template <class T>
-inline void rcu_assign_pointer(std::atomic<T*>& pointer, std::type_identity_t<T>* value) noexcept {
-    // [PUB-1] release: the pointee's initialisation precedes the pointer.
-    // Partner: the dependent load in rcu_dereference, [PUB-2].
-    // Weakened: a handler runs with its data uninitialised.
-    pointer.store(value, std::memory_order_release);
-}
-
-// Loads a pointer that rcu_assign_pointer published; call it inside a section and do not use the
-// result after leaving. Context: thread, signal, irq, nmi.
-template <class T>
-[[nodiscard, gnu::always_inline]] inline T* rcu_dereference(
-    const std::atomic<T*>& pointer) noexcept {
-    // [PUB-2] The address dependency orders the pointee's loads after this one on every CPU but
-    // Alpha; the empty asm keeps the compiler from guessing the value and breaking the dependency.
-    // Under ThreadSanitizer, which does not know dependencies, the load is an acquire.
-    // Partner: the release in rcu_assign_pointer at [PUB-1].
-    // Weakened: the new pointer with the old contents behind it.
-    T* value = pointer.load(detail::dereference_order);
-    asm volatile("" : "+r"(value));
-    arch::dependent_load_barrier();
-    return value;
 }
 
 }  // namespace nmircu

@@ -33,6 +33,10 @@ class latency_histogram {
         return sum;
     }
 
+    [[nodiscard]] std::uint64_t count(unsigned bucket) const noexcept {
+        return counts_[bucket].load(std::memory_order_relaxed);
+    }
+
     // The lower bound of the bucket that holds the median; 0 if there is nothing.
     [[nodiscard]] std::uint64_t median() const noexcept {
         const std::uint64_t half = (total() + 1) / 2;

@@ -24,4 +24,19 @@ rcu_statistics rcu_read_statistics() noexcept {
             rcu::backlog_peak()};
 }
 
+unsigned rcu_read_latencies(rcu_latency_bucket* out, unsigned most) noexcept {
+    const rcu::latency_histogram& latency = rcu::engine.latency;
+    unsigned found = 0;
+    for (unsigned bucket = 0; bucket < rcu::latency_histogram::buckets; ++bucket) {
+        const std::uint64_t count = latency.count(bucket);
+        if (count == 0) continue;
+        if (found < most) {
+            out[found] = {rcu::port::cycles_to_ns(rcu::latency_histogram::lower_bound(bucket)),
+                          count};
+        }
+        ++found;
+    }
+    return found;
+}
+
 }  // namespace nmircu
