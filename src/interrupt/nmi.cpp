@@ -84,6 +84,16 @@ int ask_chain(nmi_type type, pt_regs* regs, int cpu) noexcept {
                                    : walk<false>(self, *handlers, regs, cpu);
 }
 
+void default_action(pt_regs* regs, int cpu) noexcept {
+    if (ask_chain(platform::interrupt_type(regs), regs, cpu) != 0) return;
+    if (platform::hand_to_previous_owner(regs)) {
+        forwarded.add_shared(1);
+        return;
+    }
+    if (ask_chain(nmi_type::unknown, regs, cpu) != 0) return;
+    unknown.add_shared(1);
+}
+
 }  // namespace
 
 void count_call(detail::reader_state& self, unsigned id, int cpu, int handled) noexcept {
@@ -134,19 +144,16 @@ void do_nmi(pt_regs* regs, long) noexcept {
     const int cpu = smp_processor_id();
     interrupt::add_per_cpu<detail::slot_shift>(platform::this_reader(),
                                                interrupt::nmi_rows[0].taken, cpu, 1);
-    if (rcu_dereference(interrupt::nmi_callback)(regs, cpu) == 0) default_do_nmi(regs);
+    const nmi_callback_t callback = rcu_dereference(interrupt::nmi_callback);
+    // The dummy declines everything; asking it would cost as much as a handler's count.
+    if (callback == interrupt::dummy_nmi_callback || callback(regs, cpu) == 0) {
+        interrupt::default_action(regs, cpu);
+    }
     nmi_exit();
 }
 
 void default_do_nmi(pt_regs* regs) noexcept {
-    const int cpu = smp_processor_id();
-    if (interrupt::ask_chain(platform::interrupt_type(regs), regs, cpu) != 0) return;
-    if (platform::hand_to_previous_owner(regs)) {
-        interrupt::forwarded.add_shared(1);
-        return;
-    }
-    if (interrupt::ask_chain(nmi_type::unknown, regs, cpu) != 0) return;
-    interrupt::unknown.add_shared(1);
+    interrupt::default_action(regs, smp_processor_id());
 }
 
 void set_nmi_callback(nmi_callback_t callback) noexcept {
