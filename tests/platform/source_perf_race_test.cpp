@@ -98,10 +98,14 @@ TEST_F(source_perf_race, the_second_event_of_a_thread_that_inherited_one_is_clos
             std::thread grandchild([] { rescan_and_burn(4); });
             rescan_and_burn(4);
             grandchild.join();
-            const std::uint64_t settled = current_source().duplicates;
-            rescan_and_burn(4);
-            std::thread([] { rescan_and_burn(4); }).join();
-            EXPECT_EQ(settled, current_source().duplicates);
+            // How many scans it takes depends on how the two events fall; that it ends does not.
+            // Never closed, the second event is refused for ever, and the test runs out of time.
+            std::uint64_t settled = 0;
+            do {
+                settled = current_source().duplicates;
+                rescan_and_burn(4);
+                std::thread([] { rescan_and_burn(4); }).join();
+            } while (settled != current_source().duplicates);
         });
         out_of_step.wait();
     };
