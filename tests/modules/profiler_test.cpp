@@ -96,8 +96,9 @@ TEST_F(profiler, says_where_and_from_where) {
         const bool burning = is_in(one.addresses[0], burn_some);
         const auto callers = std::count_if(one.addresses.begin(), one.addresses.end(),
                                            [&](std::uint64_t a) { return is_in(a, recurse); });
-        // Interrupted in a prologue a function hides its caller; in the loop it does not.
-        if (burning && callers == 11) ++whole;
+        // Interrupted in a prologue a function hides its caller; in the loop it does not. The
+        // thread's first function may lie so close behind this one that it counts as a twelfth.
+        if (burning && (callers == 11 || callers == 12)) ++whole;
     }
     EXPECT_GE(whole, samples.size() / 2);
 }
