@@ -12,7 +12,7 @@
 
 static unsigned long hits; /* only in here, only atomically: handlers run on all CPUs at once */
 
-static int handler(struct pt_regs *regs, int cpu) { /* in the middle of somebody's instruction */
+static int handler(struct pt_regs* regs, int cpu) { /* in the middle of somebody's instruction */
     (void)regs, (void)cpu;
     __atomic_fetch_add(&hits, 1, __ATOMIC_RELAXED);
     return 1; /* handled */

@@ -19,8 +19,8 @@
  * destructors of the shared object run elsewhere, with other descriptors: open none there.
  *
  * A handler runs in the middle of somebody else's instruction. It must not lock, allocate, call
- * stdio, touch lazily allocated thread-local storage, block, or loop without a bound. errno is saved
- * around it. It may be interrupted by another NMI on the same thread.
+ * stdio, touch lazily allocated thread-local storage, block, or loop without a bound. errno is
+ * saved around it. It may be interrupted by another NMI on the same thread.
  */
 #ifndef NMIRCU_MODULE_H
 #define NMIRCU_MODULE_H
@@ -45,21 +45,21 @@ struct nmi_host {
     uint32_t bytes; /* size of this table: later versions only append */
 
     /* (nmi) The interrupted instruction, stack pointer and frame pointer. */
-    uintptr_t (*instruction_pointer)(const struct pt_regs *regs);
-    uintptr_t (*user_stack_pointer)(const struct pt_regs *regs);
-    uintptr_t (*frame_pointer)(const struct pt_regs *regs);
+    uintptr_t (*instruction_pointer)(const struct pt_regs* regs);
+    uintptr_t (*user_stack_pointer)(const struct pt_regs* regs);
+    uintptr_t (*frame_pointer)(const struct pt_regs* regs);
 
     /* (nmi) Return addresses of the interrupted thread by its frame pointers, innermost first, the
      * interrupted instruction itself as element 0. Every load is checked against the bounds of the
      * thread's stack. Writes at most `most` (0..1024) elements; returns how many. */
-    uint32_t (*walk_stack)(const struct pt_regs *regs, uintptr_t *addresses, uint32_t most);
+    uint32_t (*walk_stack)(const struct pt_regs* regs, uintptr_t* addresses, uint32_t most);
 
     /* (nmi) One record for whoever reads this process's rings. Reserve gives `bytes` (1..32768)
      * of 8-aligned memory in the running CPU's ring, or NULL: the ring is full, and the loss has
      * been counted. Every reserved record must be committed, by the same thread, before the
      * handler returns; `kind` is one of enum nmi_record_kind or at least NMI_RECORD_FIRST_FREE. */
-    void *(*record_reserve)(uint32_t kind, uint32_t bytes);
-    void (*record_commit)(void *record);
+    void* (*record_reserve)(uint32_t kind, uint32_t bytes);
+    void (*record_commit)(void* record);
 
     /* (nmi) The running thread, as gettid(2). */
     uint32_t (*thread_id)(void);
@@ -74,19 +74,19 @@ enum nmi_record_kind {
 
 /* A profiler's record. Little-endian, as the machine; addresses innermost first. */
 struct nmi_sample {
-    uint64_t time_ns;      /* CLOCK_MONOTONIC */
-    uint32_t thread_id;    /* gettid(2) */
-    uint32_t cpu;          /* CPU that took the interrupt */
+    uint64_t time_ns;       /* CLOCK_MONOTONIC */
+    uint32_t thread_id;     /* gettid(2) */
+    uint32_t cpu;           /* CPU that took the interrupt */
     uint32_t address_count; /* 1..1024 */
-    uint32_t flags;        /* NMI_SAMPLE_* */
+    uint32_t flags;         /* NMI_SAMPLE_* */
     uint64_t addresses[];
 };
 #define NMI_SAMPLE_TRUNCATED 1u /* the walk stopped at its limit of frames */
 
 /* One `key=value` given on the command line. Both are valid only during init. */
 struct nmi_argument {
-    const char *key;
-    const char *value;
+    const char* key;
+    const char* value;
 };
 
 struct nmi_module {
@@ -94,17 +94,17 @@ struct nmi_module {
     uint32_t bytes; /* sizeof(struct nmi_module) */
 
     /* 1..31 characters of [a-z0-9_-]; what `nmi status` lists and `nmi unload` takes. */
-    const char *name;
-    const char *summary; /* one line */
+    const char* name;
+    const char* summary; /* one line */
 
     /* (thread) Returns 0, or refuses with any other value after writing one line, what is wrong and
      * what would be right, to `error`. Unknown keys must be refused. May block and allocate.
      * May be null. After a refusal neither handler nor exit is called. */
-    int (*init)(const struct nmi_host *host, const struct nmi_argument *arguments,
-                uint32_t argument_count, char *error, uint32_t error_bytes);
+    int (*init)(const struct nmi_host* host, const struct nmi_argument* arguments,
+                uint32_t argument_count, char* error, uint32_t error_bytes);
 
     /* (nmi) Returns how many events it handled: 0 means "not mine". Must not be null. */
-    int (*handler)(struct pt_regs *regs, int cpu);
+    int (*handler)(struct pt_regs* regs, int cpu);
 
     /* (thread) Frees what init and the handler acquired. May block. May be null. */
     void (*exit)(void);

@@ -20,12 +20,12 @@
 //
 // The tag says which lap of the ring the word belongs to, so memory left from an earlier lap never
 // looks committed, the reader need not clean up, and after a crash it can search for the next
-// committed record beyond one that was reserved and never finished. It is the position in words with
-// the top bit turned over, so that it is none of what payloads are full of: in the first 16 GiB of a
-// ring no user-space address, time or small number has that upper half.
+// committed record beyond one that was reserved and never finished. It is the position in words
+// with the top bit turned over, so that it is none of what payloads are full of: in the first 16
+// GiB of a ring no user-space address, time or small number has that upper half.
 //
-// The memfd is sealed against shrinking (F_SEAL_SHRINK); the reader refuses one that is not, because
-// its writer could make the reader fault.
+// The memfd is sealed against shrinking (F_SEAL_SHRINK); the reader refuses one that is not,
+// because its writer could make the reader fault.
 #pragma once
 
 #include <atomic>
@@ -41,11 +41,11 @@ inline constexpr std::size_t page_bytes = 4096;
 struct region_header {
     std::uint64_t magic;
     std::uint32_t version;
-    std::uint32_t cpu_count;   // rings; 1..1024
-    std::uint64_t ring_bytes;  // data per ring; a power of two, 64 KiB..256 MiB
-    std::uint64_t rings_at;    // byte offset of the first ring_control
-    std::uint64_t data_at;     // byte offset of the first ring's data
-    std::uint64_t total_bytes; // size of the memfd
+    std::uint32_t cpu_count;    // rings; 1..1024
+    std::uint64_t ring_bytes;   // data per ring; a power of two, 64 KiB..256 MiB
+    std::uint64_t rings_at;     // byte offset of the first ring_control
+    std::uint64_t data_at;      // byte offset of the first ring's data
+    std::uint64_t total_bytes;  // size of the memfd
 };
 static_assert(sizeof(region_header) == 48);
 

@@ -100,7 +100,8 @@ class generation {
     void* cookie() const { return data_; }
     // Until the first NMI is inside the handler, at best; it may take a few turns of the threads.
     void await_hit() const {
-        for (int turn = 0; turn < 1000 && __atomic_load_n(&data_->hits, __ATOMIC_RELAXED) == 0; ++turn)
+        for (int turn = 0; turn < 1000 && __atomic_load_n(&data_->hits, __ATOMIC_RELAXED) == 0;
+             ++turn)
             sched_yield();
     }
     // Nobody may be inside the handler any more.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A handler that is loaded and unloaded a thousand times: it looks at its data on the way in and,
- * some microseconds later, on the way out. Code or data that went away in between is a crash or poison.
+ * some microseconds later, on the way out. Code or data that went away in between is a crash or
+ * poison.
  */
 #include "storm_handler.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // What every consumer of the installed package builds: a handler that reads published data is hit
-// once and removed, and the data is replaced under a reader's feet. Exit status 0 if all of it holds.
+// once and removed, and the data is replaced under a reader's feet. Exit status 0 if all of it
+// holds.
 #include <atomic>
 #include <mutex>
 #include <nmircu/nmi.hpp>
@@ -36,7 +37,8 @@ int main() {
     }
     if (nmircu::nmi_attach() != 0) return 2;
     nmircu::nmi_handler handler;
-    if (handler.add(nmircu::nmi_type::local, "consumer", handle, &seen) != nmircu::nmi_error::none) {
+    if (handler.add(nmircu::nmi_type::local, "consumer", handle, &seen) !=
+        nmircu::nmi_error::none) {
         return 3;
     }
     if (nmircu::nmi_raise_self() != 0) return 4;

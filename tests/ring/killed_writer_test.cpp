@@ -45,7 +45,8 @@ void write_one(writer& out, ledger& told, std::uint32_t number, int nested) {
     }
     if (record == nullptr) return;
     // Most kills are to fall here, where a record is unfinished and one behind it may be committed.
-    for (int i = 0; i < 500; ++i) asm volatile("" ::: "memory");
+    for (int i = 0; i < 500; ++i)
+        asm volatile("" ::: "memory");
     const entry written{number, check_of(number)};
     std::memcpy(record, &written, sizeof written);
     writer::commit(record);

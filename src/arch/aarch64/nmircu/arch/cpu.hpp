@@ -14,7 +14,9 @@ namespace nmircu::arch {
     return ticks;
 }
 
-[[gnu::always_inline]] inline void spin_hint() noexcept { asm volatile("yield"); }
+[[gnu::always_inline]] inline void spin_hint() noexcept {
+    asm volatile("yield");
+}
 
 [[gnu::always_inline]] inline const void* code_address() noexcept {
     const void* here;

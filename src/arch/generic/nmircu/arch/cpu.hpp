@@ -19,7 +19,9 @@ inline std::uint64_t cycle_counter() noexcept {
 
 inline void spin_hint() noexcept {}
 
-[[gnu::noinline]] inline const void* code_address() noexcept { return __builtin_return_address(0); }
+[[gnu::noinline]] inline const void* code_address() noexcept {
+    return __builtin_return_address(0);
+}
 
 [[gnu::always_inline]] inline void dependent_load_barrier() noexcept {
 #ifdef __alpha__

@@ -9,10 +9,14 @@ namespace nmircu::arch {
 
 // A free-running counter, cheap enough to read around a handler. Invariant on every CPU the kernel
 // calls constant_tsc and nonstop_tsc (SDM volume 3, section 18.17.1). Not a fence.
-[[gnu::always_inline]] inline std::uint64_t cycle_counter() noexcept { return __builtin_ia32_rdtsc(); }
+[[gnu::always_inline]] inline std::uint64_t cycle_counter() noexcept {
+    return __builtin_ia32_rdtsc();
+}
 
 // Tells a sibling hardware thread that this one spins (SDM volume 2, PAUSE).
-[[gnu::always_inline]] inline void spin_hint() noexcept { __builtin_ia32_pause(); }
+[[gnu::always_inline]] inline void spin_hint() noexcept {
+    __builtin_ia32_pause();
+}
 
 // The address of the instruction at the call, for reports.
 [[gnu::always_inline]] inline const void* code_address() noexcept {
