@@ -32,8 +32,9 @@
 // never both. Every NMI is counted once: handled by a handler, forwarded to the signal's previous
 // owner, or unknown.
 //
-// Misuse. `add`, `remove` and `swap` inside a handler would deadlock: they stop the program with a
-// message that names both ends.
+// Misuse. `add`, `remove` and `swap` inside a handler would deadlock: they, and everything else
+// here whose context excludes handlers, stop the program with a message that names both ends. What
+// else is checked: docs/misuse.md.
 //
 // Limits. At most 64 handlers at once. fork(): the child has the same handlers and none of the
 // parent's interrupt sources.
@@ -90,7 +91,7 @@ void default_do_nmi(pt_regs* regs) noexcept;
 
 // Replaces the NMI callback, which is asked before the chain; whatever the callback uses must be
 // initialised before. Context: any. The old callback may still be running: rcu_synchronize before
-// freeing what it uses. `callback` must not be null.
+// freeing what it uses. `callback` must not be null: that stops the program with a message.
 void set_nmi_callback(nmi_callback_t callback) noexcept;
 // Back to the dummy callback, which handles nothing. Same caveat.
 void unset_nmi_callback() noexcept;
@@ -161,7 +162,7 @@ struct nmi_handler_statistics {
 
 // Copies the statistics of up to `most` registered handlers, in order of registration; returns how
 // many there are. `cpu_handled`, if not null, receives for handler h on CPU c the claims at
-// [h * cpus + c]. Context: thread; blocks on other registrations.
+// [h * cpus + c]. Context: thread, outside any section; blocks on other registrations.
 unsigned nmi_handlers(nmi_handler_statistics* out, unsigned most, std::uint64_t* cpu_handled,
                       unsigned cpus) noexcept;
 

@@ -30,7 +30,10 @@
 //
 // Misuse. rcu_synchronize inside a section (or inside a handler, which is one) could never return:
 // it stops the program with a message that gives both addresses. Leaving a section by longjmp, or
-// ending a thread inside one, makes every later grace period wait for ever.
+// ending a thread inside one, makes every later grace period wait for ever. Code compiled without
+// NDEBUG, or with -DNMIRCU_DEBUG=1, is checked for more than that, with or without a library that
+// is: docs/misuse.md lists what is checked when. The default domain never ends, so there is no
+// using it too late; for the end of the program see rcu_retire.hpp.
 //
 // Unloading an object whose code entered a section before the section is left crashes the thread
 // when it is next preempted.

@@ -17,8 +17,18 @@
 //     }
 //
 // Guarantees. What was written to an object before it was assigned is visible through
-// dereference. Misuse: using the result after the section has been left; following a pointer that
-// was computed from the result without a dependency on it (by comparing it with known addresses).
+// dereference.
+//
+// Misuse. Using the result after the section has been left. Following a pointer that does not
+// depend on the result: beware of comparing it with the address of a known object. In
+//
+//     config* const now = rcu_dereference(current);
+//     if (now == &built_in) use(now->limit);          // wrong
+//
+// the compiler knows what `now` must be and may load built_in.limit instead, through no pointer of
+// ours and so before the pointer was loaded: the reader sees an object that is not initialised yet.
+// Comparing with null is fine, and so is comparing with anything if the pointer is not followed, or
+// only where the comparison has failed. Otherwise compare a marker inside the object.
 //
 //   | while another thread does | assign | exchange, compare_exchange | dereference, get |
 //   |---------------------------|--------|----------------------------|------------------|

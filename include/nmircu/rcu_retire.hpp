@@ -89,7 +89,8 @@ class rcu_obj_base {
     // Context: thread, signal, irq, nmi; see "Handlers" and "Memory" above. Does not allocate; in a
     // thread it may block for up to 10 ms. Requires: the object is not retired already; moving D
     // does not throw. Ownership: from the call on, the library's.
-    void retire(D d = D(), rcu_domain& domain = rcu_default_domain()) noexcept {
+    [[gnu::always_inline]] void retire(D d = D(),
+                                       rcu_domain& domain = rcu_default_domain()) noexcept {
         static_assert(detail::rcu_protectable<T, D>,
                       "T must have exactly one base rcu_obj_base<T, D>, public and non-virtual");
         static_assert(std::is_default_constructible_v<D> && std::is_move_assignable_v<D>,
@@ -124,10 +125,11 @@ class rcu_obj_base {
 };
 
 // Runs d(p) after a grace period, for an object without an rcu_obj_base. [saferecl.rcu.domain.func]
-// Context: thread only; allocates; may block as retire does.
+// Context: thread only; allocates; may block as retire does. `p` may be null: d gets it.
 // Throws std::bad_alloc, or what moving D throws; then nothing has been retired.
 template <class T, class D = std::default_delete<T>>
-void rcu_retire(T* p, D d = D(), rcu_domain& domain = rcu_default_domain()) {
+[[gnu::always_inline]] inline void rcu_retire(T* p, D d = D(),
+                                              rcu_domain& domain = rcu_default_domain()) {
     static_assert(std::is_move_constructible_v<D>, "the deleter must be move constructible");
     static_assert(std::is_invocable_v<D&, T*>, "the deleter must be callable with a T*");
     struct retired {
@@ -142,13 +144,20 @@ void rcu_retire(T* p, D d = D(), rcu_domain& domain = rcu_default_domain()) {
         }
     };
     static_cast<void>(domain);  // there is one
+    if constexpr (detail::checks_misuse) {
+        detail::require_no_handler("rcu_retire", arch::code_address());
+    }
     detail::retire_here((new retired(p, d))->head, retired::reclaim);
 }
 
 // Runs function(&head) after a grace period: retirement for plain functions, on memory the caller
 // provides. `head` belongs to the library until the function is called, and may be freed by it.
-// Context and cost: as rcu_obj_base::retire. Requires: neither is null, the head is not in use.
+// Context and cost: as rcu_obj_base::retire. Requires: neither is null, the head is not in use. A
+// null function stops the program with a message.
 [[gnu::always_inline]] inline void rcu_call(rcu_head& head, void (*function)(rcu_head*)) noexcept {
+    // Nothing is left of this where the function is a constant.
+    if (function == nullptr) [[unlikely]]
+        detail::report_null("rcu_call", arch::code_address());
     detail::retire_here(head, function);
 }
 

@@ -157,6 +157,10 @@ void default_do_nmi(pt_regs* regs) noexcept {
 }
 
 void set_nmi_callback(nmi_callback_t callback) noexcept {
+    if (callback == nullptr) {
+        detail::report_null("set_nmi_callback (unset_nmi_callback removes one)",
+                            __builtin_return_address(0));
+    }
     rcu_assign_pointer(interrupt::nmi_callback, callback);
 }
 

@@ -243,6 +243,7 @@ nmi_handler::~nmi_handler() {
 
 unsigned nmi_handlers(nmi_handler_statistics* out, unsigned most, std::uint64_t* cpu_handled,
                       unsigned cpus) noexcept {
+    detail::require_no_section("nmi_handlers", __builtin_return_address(0));
     platform::lock_guard guard(table.updating);
     unsigned count = 0;
     for (unsigned id = next_in_order_locked(0); id < most_nmi_handlers;

@@ -22,6 +22,7 @@ bool rcu_poll_passed(rcu_cookie cookie) noexcept {
 }
 
 void rcu_poll_wait(rcu_cookie cookie) noexcept {
+    detail::require_no_handler("rcu_poll_wait", __builtin_return_address(0));
     if (rcu_poll_passed(cookie)) return;
     rcu::require_outside_sections(platform::this_reader(), "rcu_poll_wait",
                                   __builtin_return_address(0), "Leave the section first");

@@ -302,6 +302,7 @@ void rcu_set_backlog_limit(std::uint64_t objects) noexcept {
 }
 
 bool rcu_start_reclaimer() noexcept {
+    detail::require_no_handler("rcu_start_reclaimer", __builtin_return_address(0));
     return rcu::start();
 }
 

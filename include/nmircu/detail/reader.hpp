@@ -6,6 +6,7 @@
 #pragma once
 
 #include <nmircu/arch/cpu.hpp>
+#include <nmircu/detail/misuse.hpp>
 #include <nmircu/detail/sanitizer.hpp>
 #include <nmircu/platform/reader.hpp>
 
@@ -30,9 +31,24 @@ namespace nmircu::detail {
     return __atomic_load_n(&self.section, __ATOMIC_RELAXED);
 }
 
+// Before a section is entered or left that finds the nesting word `section`.
+[[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline void check_enter(
+    reader_state& self, std::uint64_t section) noexcept {
+    self.locked_at = arch::code_address();
+    if (section >= most_nested_sections) [[unlikely]]
+        report_nesting(self, self.locked_at);
+}
+[[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline void check_exit(
+    reader_state& self, std::uint64_t section) noexcept {
+    if (section < one_section) [[unlikely]]
+        report_unlock(self, arch::code_address());
+    self.unlocked_at = arch::code_address();
+}
+
 [[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline void enter_section() noexcept {
     reader_state& self = platform::this_reader();
     const std::uint64_t section = section_of(self);
+    if constexpr (checks_misuse) check_enter(self, section);
     if (section < one_section) [[likely]] {
         // Relaxed: a stale phase costs a grace period some waiting, never safety.
         const phase_mark mark = self.domain->entry.load(std::memory_order_relaxed);
@@ -40,6 +56,10 @@ namespace nmircu::detail {
             enter_slow(self, phase_of(mark));
         }
         self.entered_at = arch::code_address();
+        if constexpr (checks_misuse) {
+            self.entered_frame = __builtin_frame_address(0);
+            self.entered_frame_at = self.entered_at;
+        }
         // After the count: a signal that arrives in between finds no section and counts its own.
         set_section(self, reinterpret_cast<std::uintptr_t>(mark));
     } else {
@@ -60,6 +80,7 @@ namespace nmircu::detail {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     reader_state& self = platform::this_reader();
     const std::uint64_t section = section_of(self);
+    if constexpr (checks_misuse) check_exit(self, section);
     if (section < nested_section) [[likely]] {
         domain_state& domain = *self.domain;
         // Before the count: a signal in between counts itself, while this thread is still counted.

@@ -63,6 +63,8 @@ inline constexpr unsigned nesting_shift = 48;
 inline constexpr std::uint64_t nested_section = std::uint64_t{1} << nesting_shift;
 // `section >= one_section`: inside.
 inline constexpr std::uint64_t one_section = 1;
+// `section >= most_nested_sections`: one more does not fit.
+inline constexpr std::uint64_t most_nested_sections = std::uint64_t{0xffff} << nesting_shift;
 
 // The handler a dispatch is inside, for reports that must name it. Lives on the dispatcher's stack.
 struct running_handler {
@@ -91,6 +93,13 @@ struct reader_state {
     std::uint32_t is_reclaimer;
     // How many retirements this thread is in the middle of: a fork in a handler needs to know.
     std::uint32_t retiring;
+    // For messages, written by code that checks for misuse (misuse.hpp) and by no other: where the
+    // last lock and the last unlock were called; the frame that called the outermost lock, and that
+    // lock's entered_at, without which the frame is not this section's.
+    const void* locked_at;
+    const void* unlocked_at;
+    const void* entered_frame;
+    const void* entered_frame_at;
 };
 
 }  // namespace nmircu::detail

@@ -176,6 +176,7 @@ void set_signal_filter(signal_filter next) noexcept {
 }  // namespace platform
 
 int nmi_attach() noexcept {
+    detail::require_no_handler("nmi_attach", __builtin_return_address(0));
     return platform::attach_signal(platform::nmi_signal);
 }
 

@@ -25,7 +25,11 @@ __thread detail::reader_state reader_state_of_this_thread
                                                   .reclaims = detail::reader_state::no,
                                                   .deleter = nullptr,
                                                   .is_reclaimer = 0,
-                                                  .retiring = 0};
+                                                  .retiring = 0,
+                                                  .locked_at = nullptr,
+                                                  .unlocked_at = nullptr,
+                                                  .entered_frame = nullptr,
+                                                  .entered_frame_at = nullptr};
 
 namespace {
 

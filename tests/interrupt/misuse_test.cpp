@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+//
+// Property: every function of the public headers whose context excludes handlers stops the program
+// when a handler calls it, with a message that gives the call's address and the handler; and what a
+// handler may call, it may.
+#define NMIRCU_DEBUG 1
+#include <mutex>
+#include <ostream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nmircu/nmi.hpp>
+#include <nmircu/rcu.hpp>
+
+#include "../sites.hpp"
+#include "raise.hpp"
+
+namespace {
+
+using nmircu::pt_regs;
+using nmircu_test::names;
+using nmircu_test::print_sites;
+using testing::AllOf;
+using testing::HasSubstr;
+
+// What a handler is made to call. Each in a function of its own, whose address must appear.
+void (*act)() = nullptr;
+NMIRCU_SITE(handler) int handle(void*, pt_regs*, int) {
+    act();
+    return 1;
+}
+
+nmircu::nmi_handler* other = nullptr;
+nmircu::rcu_cookie passed_cookie;
+
+NMIRCU_SITE(synchronize) void call_synchronize() {
+    nmircu::rcu_synchronize();
+    asm volatile("");  // no tail call
+}
+NMIRCU_SITE(barrier) void call_barrier() {
+    nmircu::rcu_barrier();
+    asm volatile("");
+}
+NMIRCU_SITE(poll_wait) void call_poll_wait() {
+    nmircu::rcu_poll_wait(passed_cookie);
+    asm volatile("");
+}
+NMIRCU_SITE(retire_pointer) void call_rcu_retire() {
+    nmircu::rcu_retire(static_cast<int*>(nullptr));
+    asm volatile("");
+}
+NMIRCU_SITE(start_reclaimer) void call_start_reclaimer() {
+    static_cast<void>(nmircu::rcu_start_reclaimer());
+    asm volatile("");
+}
+NMIRCU_SITE(attach) void call_attach() {
+    static_cast<void>(nmircu::nmi_attach());
+    asm volatile("");
+}
+NMIRCU_SITE(list_handlers) void call_nmi_handlers() {
+    static_cast<void>(nmircu::nmi_handlers(nullptr, 0, nullptr, 0));
+    asm volatile("");
+}
+NMIRCU_SITE(add) void call_add() {
+    static_cast<void>(other->add(nmircu::nmi_type::local, "inner", handle, nullptr));
+    asm volatile("");
+}
+NMIRCU_SITE(swap_it) void call_swap() {
+    static_cast<void>(other->swap(handle, nullptr));
+    asm volatile("");
+}
+NMIRCU_SITE(remove_it) void call_remove() {
+    static_cast<void>(other->remove());
+    asm volatile("");
+}
+
+struct forbidden {
+    const char* name;
+    void (*call)();
+    const char* phrase;
+    const char* site;
+
+    friend std::ostream& operator<<(std::ostream& out, const forbidden& one) {
+        return out << one.name;
+    }
+};
+
+class interrupt_misuse_in_handler : public testing::TestWithParam<forbidden> {};
+
+void call_in_handler(void (*call)()) {
+    static nmircu::nmi_handler handler, second;
+    ASSERT_EQ(nmircu::nmi_attach(), 0);
+    act = call;
+    other = &second;
+    ASSERT_EQ(handler.add(nmircu::nmi_type::local, "culprit", handle, nullptr),
+              nmircu::nmi_error::none);
+    ASSERT_EQ(raise_here(), 0);
+    ASSERT_EQ(handler.remove(), nmircu::nmi_error::none);
+}
+
+TEST_P(interrupt_misuse_in_handler, names_the_call_and_the_handler) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            call_in_handler(GetParam().call);
+        },
+        AllOf(names(GetParam().phrase, GetParam().site), names("in handler culprit (", "handler")));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    every, interrupt_misuse_in_handler,
+    testing::Values(
+        forbidden{"rcu_synchronize", call_synchronize, "rcu_synchronize called at ", "synchronize"},
+        forbidden{"rcu_barrier", call_barrier, "rcu_barrier called at ", "barrier"},
+        forbidden{"rcu_poll_wait", call_poll_wait, "rcu_poll_wait called at ", "poll_wait"},
+        forbidden{"rcu_retire", call_rcu_retire, "rcu_retire called at ", "retire_pointer"},
+        forbidden{"rcu_start_reclaimer", call_start_reclaimer, "rcu_start_reclaimer called at ",
+                  "start_reclaimer"},
+        forbidden{"nmi_attach", call_attach, "nmi_attach called at ", "attach"},
+        forbidden{"nmi_handlers", call_nmi_handlers, "nmi_handlers called at ", "list_handlers"},
+        forbidden{"add", call_add, "nmi_handler::add called at ", "add"},
+        forbidden{"swap", call_swap, "nmi_handler::swap called at ", "swap_it"},
+        forbidden{"remove", call_remove, "nmi_handler::remove called at ", "remove_it"}),
+    [](const auto& parameter) { return parameter.param.name; });
+
+struct node : nmircu::rcu_obj_base<node> {};
+node* to_retire = nullptr;
+nmircu::rcu_head to_call;
+std::atomic<int> called{0};
+
+TEST(interrupt_misuse, what_a_handler_may_call_it_may) {
+    to_retire = new node;
+    call_in_handler([] {
+        std::scoped_lock section(nmircu::rcu_default_domain());
+        EXPECT_TRUE(nmircu::rcu_read_held());
+        EXPECT_TRUE(nmircu::in_nmi());
+        to_retire->retire();
+        nmircu::rcu_call(to_call, [](nmircu::rcu_head*) { called.fetch_add(1); });
+        static_cast<void>(nmircu::rcu_poll_passed(nmircu::rcu_poll_start()));
+        static_cast<void>(nmircu::rcu_poll_state());
+        static_cast<void>(nmircu::rcu_read_statistics());
+        nmircu::rcu_set_stall_limit(10'000);
+        nmircu::rcu_set_backlog_limit(65'536);
+        nmircu::unset_nmi_callback();
+        nmircu::nmi_set_timing_interval(16);
+    });
+    nmircu::rcu_barrier();
+    EXPECT_EQ(called.load(), 1);
+    EXPECT_FALSE(nmircu::rcu_read_held());
+    EXPECT_FALSE(nmircu::in_nmi());
+}
+
+NMIRCU_SITE(null_setter) void set_null() {
+    nmircu::set_nmi_callback(nullptr);
+    asm volatile("");
+}
+
+TEST(interrupt_misuse, a_null_callback_names_the_call) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            set_null();
+        },
+        AllOf(
+            HasSubstr("with a null function"),
+            names("set_nmi_callback (unset_nmi_callback removes one) called at ", "null_setter")));
+}
+
+TEST(interrupt_misuse, listing_handlers_inside_a_section_names_both_ends) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            std::scoped_lock section(nmircu::rcu_default_domain());
+            call_nmi_handlers();
+        },
+        AllOf(names("nmi_handlers called at ", "list_handlers"), HasSubstr("entered at 0x")));
+}
+
+}  // namespace

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+//
+// Property: who breaks a rule of rcu.hpp or rcu_retire.hpp in code that was compiled with the
+// checks is stopped with a message that gives both ends, each with the address of the very function
+// that is to blame; whether or not the library itself was compiled with them, and also where other
+// translation units of the program (misuse_unchecked.cpp) were not. Code that only looks like
+// misuse is left alone.
+#define NMIRCU_DEBUG 1
+#include <mutex>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nmircu/nmi.hpp>
+#include <nmircu/rcu.hpp>
+
+#include "../sites.hpp"
+#include "misuse_unchecked.hpp"
+
+namespace {
+
+using nmircu::rcu_default_domain;
+using nmircu_test::names;
+using nmircu_test::print_sites;
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::Not;
+
+NMIRCU_SITE(locker) void lock_here() {
+    rcu_default_domain().lock();
+}
+NMIRCU_SITE(unlocker) void unlock_here() {
+    rcu_default_domain().unlock();
+}
+NMIRCU_SITE(other_unlocker) void unlock_there() {
+    rcu_default_domain().unlock();
+}
+NMIRCU_SITE(waiter) void wait_here() {
+    nmircu::rcu_synchronize();
+    asm volatile("");  // no tail call
+}
+
+TEST(rcu_misuse, unlocking_twice_names_both_unlocks_and_the_lock) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            lock_here();
+            unlock_here();
+            unlock_there();
+        },
+        AllOf(names("unlock called at ", "other_unlocker"),
+              ContainsRegex(" on thread [1-9][0-9]*,"), names("last one was entered at ", "locker"),
+              names("last unlock called at ", "unlocker")));
+}
+
+TEST(rcu_misuse, unlocking_on_a_thread_that_never_locked_says_so) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            std::thread([] { unlock_here(); }).join();
+        },
+        AllOf(names("unlock called at ", "unlocker"), HasSubstr("has never entered one")));
+}
+
+TEST(rcu_misuse, an_unlock_too_many_after_unchecked_code_names_its_lock) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            nmircu_test::unchecked_lock();
+            nmircu_test::unchecked_unlock();
+            unlock_here();
+        },
+        AllOf(names("unlock called at ", "unlocker"),
+              names("last one was entered at ", "unchecked_locker")));
+}
+
+TEST(rcu_misuse, nesting_too_deep_names_the_lock_and_the_outermost) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            nmircu_test::unchecked_lock();
+            for (int i = 0; i < 70'000; ++i)
+                lock_here();
+        },
+        AllOf(names("lock called at ", "locker"),
+              names("the outermost entered at ", "unchecked_locker")));
+}
+
+TEST(rcu_misuse, nesting_as_deep_as_allowed_is_left_alone) {
+    for (int i = 0; i < 65'536; ++i)
+        lock_here();
+    for (int i = 0; i < 65'536; ++i)
+        unlock_here();
+    EXPECT_FALSE(nmircu::rcu_read_held());
+    nmircu::rcu_synchronize();
+}
+
+TEST(rcu_misuse, checked_and_unchecked_code_share_sections) {
+    nmircu_test::unchecked_lock();
+    unlock_here();
+    lock_here();
+    nmircu_test::unchecked_lock();
+    EXPECT_TRUE(nmircu::rcu_read_held());
+    unlock_here();
+    nmircu_test::unchecked_unlock();
+    EXPECT_FALSE(nmircu::rcu_read_held());
+    nmircu::rcu_synchronize();
+}
+
+TEST(rcu_misuse, waiting_inside_a_section_names_both_ends) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            lock_here();
+            wait_here();
+        },
+        AllOf(names("rcu_synchronize called at ", "waiter"), names("entered at ", "locker"),
+              Not(HasSubstr("longjmp"))));
+}
+
+// A function whose frame is gone by the time somebody waits.
+[[gnu::noinline]] void lock_deep_below() {
+    char room[4096];
+    asm volatile("" : : "r"(room) : "memory");
+    lock_here();
+    asm volatile("" : : "r"(room) : "memory");
+}
+
+TEST(rcu_misuse, waiting_in_a_section_whose_frame_is_gone_mentions_longjmp) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            lock_deep_below();
+            wait_here();
+        },
+        AllOf(names("rcu_synchronize called at ", "waiter"), names("entered at ", "locker"),
+              HasSubstr("longjmp")));
+}
+
+TEST(rcu_misuse, a_scoped_lock_in_the_waiting_function_does_not_mention_longjmp) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            std::scoped_lock outer(rcu_default_domain());
+            std::unique_lock inner(rcu_default_domain());
+            wait_here();
+        },
+        AllOf(names("rcu_synchronize called at ", "waiter"), Not(HasSubstr("longjmp"))));
+}
+
+NMIRCU_SITE(caller_of_null)
+void call_null(nmircu::rcu_head& head, void (*function)(nmircu::rcu_head*)) {
+    nmircu::rcu_call(head, function);
+    asm volatile("");
+}
+
+TEST(rcu_misuse, calling_a_null_function_names_the_call) {
+    static nmircu::rcu_head head;
+    EXPECT_DEATH(
+        {
+            print_sites();
+            call_null(head, nullptr);
+        },
+        AllOf(names("rcu_call called at ", "caller_of_null"), HasSubstr("with a null function")));
+}
+
+// What the draft allows: the deleter gets the null pointer.
+TEST(rcu_misuse, retiring_null_is_allowed) {
+    static std::atomic<int> calls{0};
+    nmircu::rcu_retire(static_cast<int*>(nullptr),
+                       [](const int* p) { calls.fetch_add(p == nullptr ? 1 : 100); });
+    nmircu::rcu_retire(static_cast<int*>(nullptr));
+    nmircu::rcu_barrier();
+    EXPECT_EQ(calls.load(), 1);
+}
+
+}  // namespace

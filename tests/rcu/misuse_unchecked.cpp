@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+//
+// The part of misuse_test.cpp that was compiled without the checks, as release code is.
+#define NMIRCU_DEBUG 0
+#include "misuse_unchecked.hpp"
+
+#include <nmircu/rcu.hpp>
+
+#include "../sites.hpp"
+
+namespace nmircu_test {
+
+NMIRCU_SITE(unchecked_locker) void unchecked_lock() {
+    nmircu::rcu_default_domain().lock();
+}
+void unchecked_unlock() {
+    nmircu::rcu_default_domain().unlock();
+}
+
+}  // namespace nmircu_test
