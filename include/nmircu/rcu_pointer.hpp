@@ -44,6 +44,7 @@
 #include <type_traits>
 
 #include <nmircu/arch/cpu.hpp>
+#include <nmircu/detail/publication.hpp>
 #include <nmircu/detail/sanitizer.hpp>
 
 #pragma GCC visibility push(default)
@@ -53,7 +54,9 @@ namespace nmircu {
 // Publishes `value`, which may be null: whatever was written before is visible to a section that
 // dereferences it. Context: thread, signal, irq, nmi.
 template <class T>
-inline void rcu_assign_pointer(std::atomic<T*>& pointer, std::type_identity_t<T>* value) noexcept {
+[[gnu::always_inline]] inline void rcu_assign_pointer(std::atomic<T*>& pointer,
+                                                      std::type_identity_t<T>* value) noexcept {
+    detail::say_publication(pointer, value);
     // [PUB-1] release: the pointee's initialisation precedes the pointer.
     // Partner: the dependent load in rcu_dereference, [PUB-2].
     // Weakened: a handler runs with its data uninitialised.
@@ -98,16 +101,22 @@ class rcu_pointer {
 
     // Publishes `value` and returns what was there: of several updaters, exactly one gets it.
     [[nodiscard]] T* exchange(T* value) noexcept {
+        detail::say_publication(pointer_, value);
         // [PUB-3] acq_rel: as [PUB-1], and the caller sees the old object as it was published.
         // Partner: [PUB-2]. Weakened: as [PUB-1].
-        return pointer_.exchange(value, std::memory_order_acq_rel);
+        T* const old = pointer_.exchange(value, std::memory_order_acq_rel);
+        detail::say_exchange();
+        return old;
     }
 
     // Publishes `value` if `expected` is still there; otherwise `expected` becomes what is.
     [[nodiscard]] bool compare_exchange(T*& expected, T* value) noexcept {
+        detail::say_publication(pointer_, value);
         // [PUB-4] acq_rel, acquire: as [PUB-3]. Partner: [PUB-2]. Weakened: as [PUB-1].
-        return pointer_.compare_exchange_strong(expected, value, std::memory_order_acq_rel,
-                                                std::memory_order_acquire);
+        const bool done = pointer_.compare_exchange_strong(
+            expected, value, std::memory_order_acq_rel, std::memory_order_acquire);
+        detail::say_exchange();
+        return done;
     }
 
     // The value, for comparing and for updaters that hold a lock against each other.

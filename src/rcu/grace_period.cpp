@@ -27,6 +27,7 @@
 #include <algorithm>
 
 #include "platform/text.hpp"
+#include "rcu/checked_order.hpp"
 #include "rcu/reclaimer.hpp"
 
 namespace nmircu::rcu {
@@ -242,8 +243,10 @@ void rcu_synchronize(rcu_domain&) noexcept {
                                   __builtin_return_address(0),
                                   "Leave the section first, or free later with rcu_retire");
     rcu::start_if_wanted();
-    if (rcu::run_grace_period_alone()) return;
-    rcu::wait_for_grace_period(rcu::whole_grace_period_from_now());
+    if (!rcu::run_grace_period_alone()) {
+        rcu::wait_for_grace_period(rcu::whole_grace_period_from_now());
+    }
+    platform::order_after(&rcu::checked_order.sections_left);
 }
 
 }  // namespace nmircu

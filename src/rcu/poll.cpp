@@ -3,6 +3,7 @@
 // Polled grace periods: a cookie is the number of the first whole grace period after it was taken.
 #include <nmircu/rcu_poll.hpp>
 
+#include "rcu/checked_order.hpp"
 #include "rcu/reclaimer.hpp"
 
 namespace nmircu {
@@ -18,7 +19,9 @@ rcu_cookie rcu_poll_start() noexcept {
 }
 
 bool rcu_poll_passed(rcu_cookie cookie) noexcept {
-    return rcu::has_passed(cookie.number_);
+    const bool passed = rcu::has_passed(cookie.number_);
+    if (passed) platform::order_after(&rcu::checked_order.sections_left);
+    return passed;
 }
 
 void rcu_poll_wait(rcu_cookie cookie) noexcept {
@@ -27,6 +30,7 @@ void rcu_poll_wait(rcu_cookie cookie) noexcept {
     rcu::require_outside_sections(platform::this_reader(), "rcu_poll_wait",
                                   __builtin_return_address(0), "Leave the section first");
     rcu::wait_for_grace_period(cookie.number_);
+    platform::order_after(&rcu::checked_order.sections_left);
 }
 
 }  // namespace nmircu

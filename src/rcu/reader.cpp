@@ -2,6 +2,7 @@
 //
 // The slow halves of entering and leaving a section: a thread's first section, and every section of
 // a thread that cannot count per CPU. Any context.
+#include "rcu/checked_order.hpp"
 #include "rcu/engine.hpp"
 
 namespace nmircu::rcu {
@@ -35,6 +36,7 @@ void enter_slow(reader_state& self, std::uint32_t phase) noexcept {
     // the fence at [GP-10], src/rcu/grace_period.cpp. Weakened: the updater's scan misses a reader
     // that sees the old pointer (store buffering).
     std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (platform::is_watched_blindly()) platform::order_after(&rcu::checked_order.published);
 }
 
 void exit_slow(reader_state& self, std::uint32_t phase) noexcept {
@@ -42,6 +44,7 @@ void exit_slow(reader_state& self, std::uint32_t phase) noexcept {
     if (self.per_cpu == nullptr ||
         !platform::count_exit(self.per_cpu, &domain.cpu[0].enter[phase])) {
         platform::forget_code(self.per_cpu);
+        platform::order_before(&rcu::checked_order.sections_left);
         // [RD-4] release: the section precedes the count. Partner: the acquire scan at [GP-4],
         // src/rcu/grace_period.cpp. Weakened: a use after free.
         domain.shared.exit[phase].fetch_add(1, std::memory_order_release);

@@ -68,6 +68,9 @@ void run_deleters_locked() noexcept {
     std::uint64_t reclaimed = state.reclaimed.load(std::memory_order_relaxed);
     unsigned until_look = deleters_per_look;
     self.reclaims = self.running_deleters;
+    platform::order_after(&checked_order.sections_left);
+    platform::order_after(&checked_order.retired);
+    platform::order_after(&checked_order.reclaimed);
     state.gate.begin(fork_gate::running_deleters);
     for (std::uint32_t index = 0; index < retired_lists::slots(); ++index) {
         while (rcu_head* const object = taken[index]) {
@@ -76,6 +79,7 @@ void run_deleters_locked() noexcept {
             taken[index] = object->next;
             __builtin_prefetch(object->next);
             object->function(object);
+            platform::order_before(&checked_order.reclaimed);
             // [RC-3] release: the deleter precedes the count that includes it.
             // Partner: the acquire at [RC-4]. Weakened: rcu_barrier returns, and its caller does
             // not see what the deleters did.
@@ -203,7 +207,15 @@ bool reclaim_everything(std::uint64_t most_ns) noexcept {
 
 bool wait_until_reclaimed(std::uint64_t most_ns) noexcept {
     // What the caller knows to be retired is in the sum (I5), by coherence.
-    return backlog() == 0 || reclaim_everything(most_ns);
+    const bool done = backlog() == 0 || reclaim_everything(most_ns);
+    if (done) platform::order_after(&checked_order.reclaimed);
+    return done;
+}
+
+void leave_lists_unchecked() noexcept {
+    platform::leave_unchecked(retired);
+    platform::leave_unchecked(state);
+    platform::leave_unchecked(taken);
 }
 
 void hold_for_fork() noexcept {

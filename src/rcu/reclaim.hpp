@@ -29,6 +29,9 @@ bool reclaim_everything(std::uint64_t most_ns = platform::forever_ns) noexcept;
 // As rcu_barrier: shares cycles with others. False: `most_ns` have passed.
 bool wait_until_reclaimed(std::uint64_t most_ns = platform::forever_ns) noexcept;
 
+// Thread context, at the start: race checkers are not to look at this folder's own variables.
+void leave_lists_unchecked() noexcept;
+
 // Parts of the engine's three fork hooks; contexts as in detail/lifecycle.hpp.
 void hold_for_fork() noexcept;
 void release_after_fork() noexcept;

@@ -112,12 +112,6 @@ void reclaim_for_ever() noexcept {
     }
 }
 
-// Inside a section, a handler or a deleter a thread cannot wait, nor can others wait for it.
-bool may_block(const detail::reader_state& self) noexcept {
-    return detail::section_of(self) < detail::one_section && self.nmi_depth == 0 &&
-           self.reclaims == self.no && self.is_updater == 0;
-}
-
 void reclaim_by_oneself(std::uint64_t most_ns) noexcept {
     for (unsigned cycle = 0; cycle < most_last_cycles && backlog() != 0; ++cycle) {
         if (!reclaim_everything(most_ns)) return;
@@ -231,6 +225,12 @@ void hold_up(const detail::reader_state& self) noexcept {
 
 }  // namespace
 
+// Inside a section, a handler or a deleter a thread cannot wait, nor can others wait for it.
+bool may_block(const detail::reader_state& self) noexcept {
+    return detail::section_of(self) < detail::one_section && self.nmi_depth == 0 &&
+           self.reclaims == self.no && self.is_updater == 0;
+}
+
 void attend(const detail::reader_state& self) noexcept {
     // Relaxed: a flag seen late is seen by the next push; for `asleep` see [RT-3].
     const std::uint32_t bits = attention.load(std::memory_order_relaxed);
@@ -277,6 +277,12 @@ void want_grace_period(grace_period_number number) noexcept {
     stop_gathering();
     const detail::reader_state& self = platform::this_reader();
     if ((attention.load(std::memory_order_relaxed) & asleep) != 0) wake_or_start(self);
+}
+
+void leave_reclaimer_unchecked() noexcept {
+    platform::leave_unchecked(attention);
+    platform::leave_unchecked(state);
+    platform::leave_unchecked(handlers_may_retire);
 }
 
 void start_if_wanted() noexcept {

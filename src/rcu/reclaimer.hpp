@@ -30,6 +30,12 @@ void want_grace_period(grace_period_number number) noexcept;
 // Thread context: makes up for a handler that wanted a reclaimer.
 void start_if_wanted() noexcept;
 
+// Whether this thread may wait for others: it is outside sections, handlers and deleters.
+[[nodiscard]] bool may_block(const detail::reader_state& self) noexcept;
+
+// Thread context, at the start: as leave_lists_unchecked.
+void leave_reclaimer_unchecked() noexcept;
+
 // In a forked child.
 void forget_reclaimer_in_child() noexcept;
 

@@ -18,6 +18,7 @@
 
 #include <nmircu/detail/retire.hpp>
 
+#include "rcu/checked_order.hpp"
 #include "rcu/engine.hpp"
 
 namespace nmircu::rcu {
@@ -39,6 +40,8 @@ struct retired_lists {
         rcu_head* head = slot.head.load(std::memory_order_relaxed);
         do {
             object.next = head;
+            if (&slot == &shared) [[unlikely]]
+                platform::order_before(&checked_order.retired);
             // [RT-1] release: the object's contents, its unpublishing and its count precede its
             // place in the list. Partner: the acquire at [RT-2]. Weakened: a deleter runs on stale
             // contents. Each repetition means that another push succeeded.

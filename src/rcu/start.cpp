@@ -1,9 +1,25 @@
 // SPDX-License-Identifier: MIT
 //
 // The engine's beginning in a process, and its second beginning in a forked child.
+#include "rcu/checked_order.hpp"
 #include "rcu/reclaimer.hpp"
 
 namespace nmircu::detail {
+
+namespace {
+
+// Everything here is accessed atomically; race checkers that know atomics know that.
+void leave_engine_unchecked() noexcept {
+    if (!platform::is_watched_blindly()) return;
+    platform::leave_unchecked(rcu::engine);
+    platform::leave_unchecked(default_domain);
+    platform::leave_unchecked(default_domain.cpu);
+    rcu::leave_lists_unchecked();
+    rcu::leave_reclaimer_unchecked();
+    default_domain.watched.store(1, std::memory_order_relaxed);  // a setting
+}
+
+}  // namespace
 
 void start_engine(barrier_choice choice) noexcept {
     rcu::engine_state& engine = rcu::engine;
@@ -14,6 +30,7 @@ void start_engine(barrier_choice choice) noexcept {
         platform::port::panic(
             "nmircu: the domain lies above the addresses that a nesting word can hold");
     }
+    leave_engine_unchecked();
     // Relaxed: only updaters read it, with the lock held.
     engine.cpus.store(platform::port::possible_cpus(), std::memory_order_relaxed);
     if (choice == barrier_choice::best && platform::port::prepare_barrier_everyone()) {

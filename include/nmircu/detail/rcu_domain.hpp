@@ -33,7 +33,8 @@ class rcu_domain {
 };
 
 // The domain every function here works on. Context: thread, signal, irq, nmi.
-[[nodiscard, gnu::always_inline]] inline rcu_domain& rcu_default_domain() noexcept {
+[[nodiscard, gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline rcu_domain&
+rcu_default_domain() noexcept {
     // It has no state of its own: readers find theirs through the thread. Its address is that of
     // the counts behind it, and whoever does not look at it does not load it.
     return reinterpret_cast<rcu_domain&>(*platform::this_reader().domain);

@@ -48,6 +48,8 @@ struct domain_state {
     alignas(slot_bytes) std::atomic<phase_mark> entry;
     // 0, or 1 + the phase an updater sleeps on. The futex word of the grace period.
     std::atomic<std::uint32_t> waiting{0};
+    // Whether a race checker has to be told of publications: publication.hpp. Constant soon.
+    std::atomic<std::uint32_t> watched{0};
 
     reader_slot shared{};
     reader_slot (&cpu)[max_cpus];

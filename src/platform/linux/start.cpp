@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include <nmircu/detail/lifecycle.hpp>
+#include <nmircu/platform/race_checker.hpp>
 #include <nmircu/platform/reader.hpp>
 #include <nmircu/rcu.hpp>
 
@@ -44,12 +45,14 @@ void forked() {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
+// A race checker has to be told what readers do, which only their out-of-line path does.
 // NMIRCU_MEMBARRIER=0 makes every reader count with atomics, for a program that will forbid
 // membarrier to itself later on.
 detail::barrier_choice wanted_barrier() noexcept {
     std::uint64_t value = 1;
     read_setting("NMIRCU_MEMBARRIER", {0, 1}, value);
-    return value == 0 ? detail::barrier_choice::symmetric : detail::barrier_choice::best;
+    return value == 0 || is_watched() ? detail::barrier_choice::symmetric
+                                      : detail::barrier_choice::best;
 }
 
 void read_limits() noexcept {
@@ -62,6 +65,7 @@ void read_limits() noexcept {
 }
 
 [[gnu::constructor(102)]] void start() {
+    find_race_checker();
     read_limits();
     detail::start_engine(wanted_barrier());
     pthread_atfork(detail::engine_before_fork, detail::engine_after_fork, forked);

@@ -6,6 +6,7 @@
 
 #include <nmircu/arch/rseq.hpp>
 #include <nmircu/detail/reader_state.hpp>
+#include <nmircu/detail/sanitizer.hpp>
 
 namespace nmircu::platform {
 
@@ -15,7 +16,7 @@ namespace nmircu::platform {
 extern __thread detail::reader_state reader_state_of_this_thread
     __attribute__((tls_model("initial-exec"), visibility("default")));
 
-[[gnu::always_inline]] inline detail::reader_state& this_reader() noexcept {
+[[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline detail::reader_state& this_reader() noexcept {
     return reader_state_of_this_thread;
 }
 
