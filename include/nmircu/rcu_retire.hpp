@@ -87,8 +87,9 @@ class rcu_obj_base {
   public:
     // Hands the object over: d(object) runs after a grace period.
     // Context: thread, signal, irq, nmi; see "Handlers" and "Memory" above. Does not allocate; in a
-    // thread it may block for up to 10 ms. Requires: the object is not retired already; moving D
-    // does not throw. Ownership: from the call on, the library's.
+    // thread it may block for up to 10 ms. Requires: the object is not retired already (debug
+    // builds stop with a message that gives both calls); moving D does not throw. Ownership: from
+    // the call on, the library's.
     [[gnu::always_inline]] void retire(D d = D(),
                                        rcu_domain& domain = rcu_default_domain()) noexcept {
         static_assert(detail::rcu_protectable<T, D>,
@@ -124,6 +125,29 @@ class rcu_obj_base {
     [[no_unique_address]] D deleter_;
 };
 
+namespace detail {
+
+// What rcu_retire allocates. Noted: the object's retirement has been noted (misuse.hpp).
+template <class T, class D, bool Noted>
+struct retired_pointer {
+    rcu_head head;
+    T* object;
+    [[no_unique_address]] D deleter;
+
+    retired_pointer(T* given, D& from) : object(given), deleter(std::move(from)) {}
+    [[nodiscard]] const void* address() const noexcept {
+        return const_cast<const void*>(static_cast<const volatile void*>(object));
+    }
+    static void reclaim(rcu_head* head) {
+        auto* const self = reinterpret_cast<retired_pointer*>(head);
+        if constexpr (Noted) forget_retired(self->address());
+        self->deleter(self->object);
+        delete self;
+    }
+};
+
+}  // namespace detail
+
 // Runs d(p) after a grace period, for an object without an rcu_obj_base. [saferecl.rcu.domain.func]
 // Context: thread only; allocates; may block as retire does. `p` may be null: d gets it.
 // Throws std::bad_alloc, or what moving D throws; then nothing has been retired.
@@ -132,22 +156,18 @@ template <class T, class D = std::default_delete<T>>
                                               rcu_domain& domain = rcu_default_domain()) {
     static_assert(std::is_move_constructible_v<D>, "the deleter must be move constructible");
     static_assert(std::is_invocable_v<D&, T*>, "the deleter must be callable with a T*");
-    struct retired {
-        rcu_head head;
-        T* object;
-        [[no_unique_address]] D deleter;
-        retired(T* given, D& from) : object(given), deleter(std::move(from)) {}
-        static void reclaim(rcu_head* head) {
-            auto* const self = reinterpret_cast<retired*>(head);
-            self->deleter(self->object);
-            delete self;
-        }
-    };
     static_cast<void>(domain);  // there is one
     if constexpr (detail::checks_misuse) {
         detail::require_no_handler("rcu_retire", arch::code_address());
     }
-    detail::retire_here((new retired(p, d))->head, retired::reclaim);
+    // Only who deletes twice is wrong; the draft lets several deleters look at one object.
+    constexpr bool noted = detail::checks_misuse && std::is_same_v<D, std::default_delete<T>>;
+    using retired = detail::retired_pointer<T, D, noted>;
+    auto* const node = new retired(p, d);
+    if constexpr (noted) {
+        if (p != nullptr) detail::note_retired(node->address(), arch::code_address());
+    }
+    detail::retire(node->head, retired::reclaim);
 }
 
 // Runs function(&head) after a grace period: retirement for plain functions, on memory the caller

@@ -83,6 +83,18 @@ void report_null(const char* what, const void* caller) noexcept {
     port::panic(line.c_str());
 }
 
+void report_retired_twice(const void* object, const void* first, const void* second) noexcept {
+    text_line line;
+    line << "nmircu: the object at " << object << " retired at " << second;
+    if (first == nullptr) {
+        line << " is retired already. To learn where, compile the program without NDEBUG";
+    } else {
+        line << " has been retired at " << first << " already";
+    }
+    line << "; it would be reclaimed twice";
+    port::panic(line.c_str());
+}
+
 void require_no_section(const char* what, const void* caller) noexcept {
     rcu::require_outside_sections(platform::this_reader(), what, caller, "Leave the section first");
 }

@@ -23,6 +23,7 @@
 
 #include "rcu/fork_gate.hpp"
 #include "rcu/reclaimer.hpp"
+#include "rcu/retire_calls.hpp"
 
 namespace nmircu::rcu {
 
@@ -67,6 +68,8 @@ void run_deleters_locked() noexcept {
     // Relaxed: written with the lock held.
     std::uint64_t reclaimed = state.reclaimed.load(std::memory_order_relaxed);
     unsigned until_look = deleters_per_look;
+    // What was taken was noted before.
+    const bool calls_noted = noted_calls.used();
     self.reclaims = self.running_deleters;
     platform::order_after(&checked_order.sections_left);
     platform::order_after(&checked_order.retired);
@@ -78,6 +81,8 @@ void run_deleters_locked() noexcept {
             self.deleter = reinterpret_cast<const void*>(object->function);
             taken[index] = object->next;
             __builtin_prefetch(object->next);
+            if (calls_noted) [[unlikely]]
+                noted_calls.forget(object);
             object->function(object);
             platform::order_before(&checked_order.reclaimed);
             // [RC-3] release: the deleter precedes the count that includes it.
@@ -234,6 +239,8 @@ void release_after_fork() noexcept {
 // One thread, all signals blocked: relaxed throughout.
 void adopt_backlog_in_child() noexcept {
     const detail::reader_state& self = platform::this_reader();
+    // What other threads had noted and not pushed will never be reclaimed; nobody knows which.
+    noted_calls.forget_all();
     // A deleter that forks, or a handler that does: its cycle goes on in the child as it is.
     const bool goes_on = self.reclaims != self.no;
     state.gate.forget(goes_on);

@@ -33,12 +33,17 @@ struct retired_lists {
     retired_slot shared;
     retired_slot cpu[detail::max_cpus];
 
-    // Which slot has taken the object, for a look at its count.
-    const retired_slot& push(detail::reader_state& self, rcu_head& object) noexcept {
+    // Which slot has taken the object, for a look at its count.  Inlined for the address of the
+    // call, in a message.
+    [[gnu::always_inline]] const retired_slot& push(detail::reader_state& self,
+                                                    rcu_head& object) noexcept {
         retired_slot& slot = count(self);
         // Relaxed: nothing is read through it.
         rcu_head* head = slot.head.load(std::memory_order_relaxed);
         do {
+            // Costs nothing, and finds the plainest case in every build.
+            if (head == &object) [[unlikely]]
+                detail::report_retired_twice(&object, nullptr, __builtin_return_address(0));
             object.next = head;
             if (&slot == &shared) [[unlikely]]
                 platform::order_before(&checked_order.retired);

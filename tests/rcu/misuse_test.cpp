@@ -6,6 +6,7 @@
 // translation units of the program (misuse_unchecked.cpp) were not. Code that only looks like
 // misuse is left alone.
 #define NMIRCU_DEBUG 1
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -164,6 +165,188 @@ TEST(rcu_misuse, calling_a_null_function_names_the_call) {
             call_null(head, nullptr);
         },
         AllOf(names("rcu_call called at ", "caller_of_null"), HasSubstr("with a null function")));
+}
+
+struct base_object : nmircu::rcu_obj_base<base_object> {
+    int value = 0;
+};
+
+NMIRCU_SITE(first_retirer) void retire_first(base_object* object) {
+    object->retire();
+    asm volatile("");
+}
+NMIRCU_SITE(second_retirer) void retire_second(base_object* object) {
+    object->retire();
+    asm volatile("");
+}
+NMIRCU_SITE(pointer_retirer) void retire_pointer(base_object* object) {
+    nmircu::rcu_retire(object);
+    asm volatile("");
+}
+void ignore(nmircu::rcu_head*) {}
+NMIRCU_SITE(first_caller) void call_first(nmircu::rcu_head& head) {
+    nmircu::rcu_call(head, ignore);
+    asm volatile("");
+}
+NMIRCU_SITE(second_caller) void call_second(nmircu::rcu_head& head) {
+    nmircu::rcu_call(head, ignore);
+    asm volatile("");
+}
+
+TEST(rcu_misuse, retiring_twice_names_both_calls) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            std::scoped_lock section(rcu_default_domain());
+            static base_object between;
+            auto* const object = new base_object;
+            retire_first(object);
+            retire_first(&between);
+            retire_second(object);
+        },
+        AllOf(names(" retired at ", "second_retirer"),
+              names("has been retired at ", "first_retirer")));
+}
+
+TEST(rcu_misuse, calling_twice_with_one_head_names_both_calls) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            std::scoped_lock section(rcu_default_domain());
+            static nmircu::rcu_head heads[2];
+            call_first(heads[0]);
+            call_first(heads[1]);
+            call_second(heads[0]);
+        },
+        AllOf(names(" retired at ", "second_caller"),
+              names("has been retired at ", "first_caller")));
+}
+
+TEST(rcu_misuse, retiring_as_an_object_and_as_a_pointer_names_both_calls) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            std::scoped_lock section(rcu_default_domain());
+            auto* const object = new base_object;
+            retire_pointer(object);
+            retire_second(object);
+        },
+        AllOf(names(" retired at ", "second_retirer"),
+              names("has been retired at ", "pointer_retirer")));
+    EXPECT_DEATH(
+        {
+            print_sites();
+            std::scoped_lock section(rcu_default_domain());
+            auto* const object = new base_object;
+            retire_first(object);
+            retire_pointer(object);
+        },
+        AllOf(names(" retired at ", "pointer_retirer"),
+              names("has been retired at ", "first_retirer")));
+}
+
+// Unchecked code looks at the last object of the CPU's list only. The reclaimer may take the list
+// between the two, hence the loop; the section keeps everything from being reclaimed.
+TEST(rcu_misuse, unchecked_code_that_retires_twice_in_a_row_is_stopped) {
+    static nmircu::rcu_head head;
+    EXPECT_DEATH(
+        {
+            print_sites();
+            std::scoped_lock section(rcu_default_domain());
+            for (int i = 0; i < 1'000'000; ++i)
+                nmircu_test::unchecked_call(head, ignore);
+        },
+        AllOf(names(" retired at ", "unchecked_caller"), HasSubstr("is retired already")));
+}
+
+// ---- what looks like retiring twice, and is not
+
+TEST(rcu_misuse, a_head_may_be_used_again_once_its_function_runs) {
+    static std::atomic<int> rounds{0};
+    static nmircu::rcu_head head;
+    static void (*again)(nmircu::rcu_head*) = nullptr;
+    again = [](nmircu::rcu_head* given) {
+        if (rounds.fetch_add(1) < 10) nmircu::rcu_call(*given, again);
+    };
+    nmircu::rcu_call(head, again);
+    for (int i = 0; i < 12; ++i)
+        nmircu::rcu_barrier();
+    EXPECT_EQ(rounds.load(), 11);
+}
+
+TEST(rcu_misuse, memory_may_be_used_for_another_object) {
+    for (int i = 0; i < 1000; ++i) {
+        (new base_object)->retire();
+        nmircu::rcu_retire(new base_object);
+        if (i % 100 == 0) nmircu::rcu_barrier();
+    }
+    nmircu::rcu_barrier();
+}
+
+TEST(rcu_misuse, a_copy_of_a_retired_object_may_be_retired) {
+    {
+        std::scoped_lock section(rcu_default_domain());
+        auto* const object = new base_object;
+        object->retire();
+        (new base_object(*object))->retire();
+        auto* const third = new base_object;
+        *third = *object;
+        third->retire();
+    }
+    nmircu::rcu_barrier();
+}
+
+TEST(rcu_misuse, uninitialised_heads_may_be_used) {
+    alignas(nmircu::rcu_head) static unsigned char memory[sizeof(nmircu::rcu_head)];
+    std::memset(memory, 0xa5, sizeof(memory));
+    nmircu::rcu_call(*reinterpret_cast<nmircu::rcu_head*>(memory), ignore);
+    nmircu::rcu_barrier();
+}
+
+// The draft schedules evaluations; only two that delete collide.
+TEST(rcu_misuse, several_deleters_may_look_at_one_object) {
+    static std::atomic<int> calls{0};
+    static int object;
+    const auto count = [](const int*) { calls.fetch_add(1); };
+    {
+        std::scoped_lock section(rcu_default_domain());
+        nmircu::rcu_retire(&object, count);
+        nmircu::rcu_retire(&object, count);
+        nmircu::rcu_retire(static_cast<int*>(nullptr));
+        nmircu::rcu_retire(static_cast<int*>(nullptr));
+    }
+    nmircu::rcu_barrier();
+    EXPECT_EQ(calls.load(), 2);
+}
+
+// Retired by one kind of code, reclaimed, and retired by the other.
+TEST(rcu_misuse, checked_and_unchecked_code_share_retired_memory) {
+    static nmircu::rcu_head head;
+    for (int i = 0; i < 100; ++i) {
+        if (i % 2 == 0) {
+            nmircu::rcu_call(head, ignore);
+            nmircu::rcu_retire(new int);
+        } else {
+            nmircu_test::unchecked_call(head, ignore);
+            nmircu_test::unchecked_retire(new int);
+        }
+        nmircu::rcu_barrier();
+    }
+}
+
+// More than the table holds.
+TEST(rcu_misuse, a_flood_is_checked_as_far_as_there_is_room) {
+    static std::atomic<int> deleted{0};
+    struct counted : nmircu::rcu_obj_base<counted> {
+        ~counted() { deleted.fetch_add(1); }
+    };
+    {
+        std::scoped_lock section(rcu_default_domain());
+        for (int i = 0; i < 50'000; ++i)
+            (new counted)->retire();
+    }
+    nmircu::rcu_barrier();
+    EXPECT_EQ(deleted.load(), 50'000);
 }
 
 // What the draft allows: the deleter gets the null pointer.

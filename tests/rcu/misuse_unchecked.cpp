@@ -16,5 +16,13 @@ NMIRCU_SITE(unchecked_locker) void unchecked_lock() {
 void unchecked_unlock() {
     nmircu::rcu_default_domain().unlock();
 }
+NMIRCU_SITE(unchecked_caller)
+void unchecked_call(nmircu::rcu_head& head, void (*function)(nmircu::rcu_head*)) {
+    nmircu::rcu_call(head, function);
+    asm volatile("");
+}
+void unchecked_retire(int* object) {
+    nmircu::rcu_retire(object);
+}
 
 }  // namespace nmircu_test

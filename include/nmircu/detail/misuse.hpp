@@ -29,6 +29,9 @@ constexpr bool checks_misuse = NMIRCU_DEBUG != 0;
 [[gnu::cold]] void report_unlock(const reader_state& self, const void* caller) noexcept;
 [[gnu::cold]] void report_nesting(const reader_state& self, const void* caller) noexcept;
 [[gnu::cold]] void report_null(const char* what, const void* caller) noexcept;
+[[gnu::cold, gnu::visibility("hidden")]] void report_retired_twice(const void* object,
+                                                                   const void* first,
+                                                                   const void* second) noexcept;
 
 // Stops the program if the calling thread is inside an NMI. `what` names the function that was
 // called at `caller`.
@@ -36,6 +39,12 @@ void require_no_handler(const char* what, const void* caller) noexcept;
 // The same if it is inside a section.
 [[gnu::visibility("hidden")]] void require_no_section(const char* what,
                                                       const void* caller) noexcept;
+
+// Before `object` is retired by the call at `caller`: stops the program if it is retired already.
+// Remembers the call until forget_retired. Bounded; what there is no room for is not checked. The
+// library forgets an rcu_head by itself, before its function is called. Any context.
+void note_retired(const void* object, const void* caller) noexcept;
+void forget_retired(const void* object) noexcept;
 
 }  // namespace nmircu::detail
 

@@ -4,6 +4,9 @@
 // interface, except for the name rcu_head.
 #pragma once
 
+#include <nmircu/arch/cpu.hpp>
+#include <nmircu/detail/misuse.hpp>
+
 #pragma GCC visibility push(default)
 
 namespace nmircu {
@@ -21,6 +24,7 @@ void retire(rcu_head& head, void (*function)(rcu_head*)) noexcept;
 
 [[gnu::always_inline]] inline void retire_here(rcu_head& head,
                                                void (*function)(rcu_head*)) noexcept {
+    if constexpr (checks_misuse) note_retired(&head, arch::code_address());
     retire(head, function);
 }
 
