@@ -22,6 +22,7 @@ enum reader : unsigned {
     dying,
     slow,
     buffered,
+    late,
     reader_kinds
 };
 inline constexpr kind readers[reader_kinds] = {
@@ -34,6 +35,7 @@ inline constexpr kind readers[reader_kinds] = {
     {"dying", "threads by the hundred, each reading in its very last moment"},
     {"slow", "a thread whose rseq area comes and goes, also inside its sections"},
     {"buffered", "a thread whose counts wait in the CPU's store buffer"},
+    {"late", "a thread that sleeps between looking at the phase and counting itself in it"},
 };
 
 enum updater : unsigned { sync, poll, retire, barrier, handler, updater_kinds };

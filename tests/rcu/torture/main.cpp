@@ -61,7 +61,7 @@ std::vector<std::thread> start_threads(const options& want) {
     std::vector<std::thread> threads;
     std::uint64_t seed = want.seed << 16;
     for (unsigned kind = 0; kind < reader_kinds; ++kind) {
-        for (unsigned i = 0; want.kinds[kind] && i < want.threads; ++i) {
+        for (unsigned i = 0; want.kinds[kind] && i < want.readers; ++i) {
             threads.emplace_back([=] {
                 take_sides(want, true);
                 run_reader(reader(kind), dice(seed));
@@ -70,12 +70,13 @@ std::vector<std::thread> start_threads(const options& want) {
         }
     }
     for (unsigned kind = 0; kind < updater_kinds; ++kind) {
-        if (!want.updaters[kind]) continue;
-        threads.emplace_back([=] {
-            take_sides(want, false);
-            run_updater(updater(kind), dice(seed));
-        });
-        ++seed;
+        for (unsigned i = 0; want.updaters[kind] && i < want.writers; ++i) {
+            threads.emplace_back([=] {
+                take_sides(want, false);
+                run_updater(updater(kind), dice(seed));
+            });
+            ++seed;
+        }
     }
     if (want.forks) threads.emplace_back([=] { run_forks(want, dice(seed)); });
     return threads;

@@ -18,6 +18,7 @@ constexpr const char* usage =
   --seconds=N       for how long, at least; goes on a little until everything asked for was tested
                     (default: 2; $NMIRCU_STRESS_SECONDS, if set, replaces it unless --break)
   --readers=N       threads of each kind of reader, 1 to 64 (default: 1)
+  --writers=N       threads of each kind of updater, 1 to 64 (default: 1)
   --kinds=A,B,...   kinds of readers; see --list (default: all)
   --updaters=A,...  kinds of updaters; see --list (default: all)
   --stutter         all pause and resume in turns
@@ -117,7 +118,9 @@ void read_option(options& want, const std::string& name, const std::string& valu
     if (name == "--seconds") {
         want.seconds = number("--seconds", value, 0.001, 1e6);
     } else if (name == "--readers") {
-        want.threads = unsigned(whole_number("--readers", value, 1, 64));
+        want.readers = unsigned(whole_number("--readers", value, 1, 64));
+    } else if (name == "--writers") {
+        want.writers = unsigned(whole_number("--writers", value, 1, 64));
     } else if (name == "--kinds") {
         want.kinds = set_of("--kinds", readers, value);
     } else if (name == "--updaters") {
@@ -186,8 +189,9 @@ options parse(int argc, char** argv) {
 
 std::string describe(const options& want) {
     char numbers[96];
-    std::snprintf(numbers, sizeof(numbers), "--seconds=%g --readers=%u --seed=%llu", want.seconds,
-                  want.threads, static_cast<unsigned long long>(want.seed));
+    std::snprintf(numbers, sizeof(numbers), "--seconds=%g --readers=%u --writers=%u --seed=%llu",
+                  want.seconds, want.readers, want.writers,
+                  static_cast<unsigned long long>(want.seed));
     std::string text = std::string(numbers) + " --kinds=" + names(want.kinds, readers) +
                        " --updaters=" + names(want.updaters, updaters);
     if (want.stutter) text += " --stutter";

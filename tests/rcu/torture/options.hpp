@@ -17,7 +17,8 @@ inline constexpr int success = 0, failure = 1, bad_usage = 2, nothing_tested = 3
 
 struct options {
     double seconds = 0;    // 0: not said
-    unsigned threads = 1;  // of each kind of reader
+    unsigned readers = 1;  // threads of each kind
+    unsigned writers = 1;  // the same, of updaters
     reader_set kinds;
     updater_set updaters;
     bool stutter = false;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -165,14 +166,50 @@ void read_buffered(dice& chance, cold_memory& memory) {
     seen.done(buffered);
 }
 
+// Enters in a phase that may be over: what happens to a reader that is preempted between its first
+// two steps, and what the wait for both phases is for. The thread is given a domain of its own for
+// that step, in which the phase stands still and all counters are the real ones. Only where it
+// counts per CPU: its shared slot would be another.
+class late_reader {
+  public:
+    void read(dice& chance) {
+        domain_.entry.store(nmircu::detail::default_domain.entry.load(std::memory_order_relaxed),
+                            std::memory_order_relaxed);  // stale soon
+        usleep(chance.below(100));
+        enter();
+        const look seen;
+        usleep(chance.below(300));
+        seen.done(late);
+        nmircu::rcu_default_domain().unlock();
+    }
+
+  private:
+    // No signals: a handler's section would ring nobody.
+    void enter() {
+        nmircu::detail::reader_state& self = nmircu::platform::this_reader();
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        if (self.per_cpu != nullptr) self.domain = &domain_;
+        nmircu::rcu_default_domain().lock();
+        self.domain = &nmircu::detail::default_domain;
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+
+    nmircu::detail::domain_state domain_{nmircu::detail::default_domain.cpu};
+};
+
+// Now and then a rest: whoever waits for the CPU holds up grace periods, and few are short.
 template <class Read>
-void repeat(Read read) {
-    while (stage.goes_on())
+void repeat(dice& chance, Read read) {
+    while (stage.goes_on()) {
         read();
+        if (chance.below(32) == 0) rest(chance);
+    }
 }
 
 void run_nmis(dice& chance) {
-    repeat([&] {
+    repeat(chance, [&] {
         raise_nmi_here();
         raise_nmi_elsewhere(chance);
         spin(chance.below(400));
@@ -180,7 +217,7 @@ void run_nmis(dice& chance) {
 }
 
 void run_irqs(dice& chance) {
-    repeat([&] {
+    repeat(chance, [&] {
         raise_irq_here();
         raise_irq_elsewhere(chance);
         spin(chance.below(400));
@@ -199,28 +236,32 @@ void run_reader(reader kind, dice chance) {
     const enrolled place;
     switch (kind) {
         case plain:
-            return repeat([&] { read_plain(chance); });
+            return repeat(chance, [&] { read_plain(chance); });
         case nested:
-            return repeat([&] { read_nested(chance, 1 + chance.below(5)); });
+            return repeat(chance, [&] { read_nested(chance, 1 + chance.below(5)); });
         case nmi:
             return run_nmis(chance);
         case irq:
             return run_irqs(chance);
         case sleeping:
-            return repeat([&] { read_asleep(chance); });
+            return repeat(chance, [&] { read_asleep(chance); });
         case migrating: {
             const std::vector<unsigned> cpus = allowed_cpus();
-            return repeat([&] { read_elsewhere(chance, cpus); });
+            return repeat(chance, [&] { read_elsewhere(chance, cpus); });
         }
         case dying:
-            return repeat([] { read_dying(); });
+            return repeat(chance, [] { read_dying(); });
         case slow: {
             rseq_switch rseq;
-            return repeat([&] { read_slowly(chance, rseq); });
+            return repeat(chance, [&] { read_slowly(chance, rseq); });
         }
         case buffered: {
             cold_memory memory;
-            return repeat([&] { read_buffered(chance, memory); });
+            return repeat(chance, [&] { read_buffered(chance, memory); });
+        }
+        case late: {
+            late_reader self;
+            return repeat(chance, [&] { self.read(chance); });
         }
         case reader_kinds:
             return;

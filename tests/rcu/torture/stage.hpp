@@ -61,6 +61,12 @@ inline unsigned shared_roll(unsigned bound) noexcept {
     return dice(rolls.fetch_add(1, std::memory_order_relaxed)).below(bound);  // any number will do
 }
 
+// Up to 200 us off the CPU. Thread context.
+inline void rest(dice& chance) noexcept {
+    const timespec time{0, 1000 * (1 + chance.below(200))};
+    nanosleep(&time, nullptr);
+}
+
 inline void spin(unsigned turns) noexcept {
     for (unsigned turn = 0; turn < turns; ++turn)
         nmircu::arch::spin_hint();

@@ -4,8 +4,6 @@
 // period that it has waited for; and by retirement, each element one step per callback.
 #include "updaters.hpp"
 
-#include <sched.h>
-
 #include "interrupts.hpp"
 #include "structure.hpp"
 
@@ -23,8 +21,6 @@ class pipeline {
     void take_one_out() noexcept {
         if (element* const old = replace(owner_)) {
             elements_[count_++] = old;
-        } else {
-            sched_yield();
         }
         if (early) one_step_each();
     }
@@ -52,9 +48,10 @@ class pipeline {
     element* elements_[oldest + 1];
 };
 
-void run_sync() {
+void run_sync(dice& chance) {
     pipeline pipe(sync);
     while (stage.goes_on()) {
+        if (chance.below(64) == 0) rest(chance);
         pipe.take_one_out();
         nmircu::rcu_synchronize();
         pipe.advance();
@@ -113,7 +110,7 @@ void run_retire(dice& chance) {
     while (stage.goes_on()) {
         element* const old = replace(retire);
         if (old == nullptr) {
-            sched_yield();
+            rest(chance);
         } else if (chance.below(2) == 0) {
             if (early) grow_older(old);
             nmircu::rcu_retire(old, one_step());
@@ -123,9 +120,9 @@ void run_retire(dice& chance) {
     }
 }
 
-void run_handler() {
+void run_handler(dice& chance) {
     while (stage.goes_on()) {
-        if (!replace_in_handler()) sched_yield();
+        if (!replace_in_handler()) rest(chance);
     }
 }
 
@@ -170,7 +167,7 @@ void run_updater(updater kind, dice chance) {
     const enrolled place;
     switch (kind) {
         case sync:
-            return run_sync();
+            return run_sync(chance);
         case poll:
             return run_poll(chance);
         case retire:
@@ -178,7 +175,7 @@ void run_updater(updater kind, dice chance) {
         case barrier:
             return run_barrier(chance);
         case handler:
-            return run_handler();
+            return run_handler(chance);
         case updater_kinds:
             return;
     }
