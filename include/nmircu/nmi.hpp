@@ -44,7 +44,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
+#include <nmircu/handler_statistics.hpp>
 #include <nmircu/rcu.hpp>
 
 #pragma GCC visibility push(default)
@@ -101,24 +104,68 @@ void unset_nmi_callback() noexcept;
 enum class nmi_type : std::uint8_t { local, external, unknown };
 inline constexpr unsigned nmi_type_count = 3;
 
+// first: asked before every handler that is registered already; otherwise, after them.
+enum class nmi_flags : std::uint8_t { none = 0, first = 1 };
+
 enum class [[nodiscard]] nmi_error : std::uint8_t{
     none,
     null_handler,   // the handler is null
-    bad_name,       // null, empty, or longer than nmi_name_bytes - 1
+    bad_type,       // not one of nmi_type
+    bad_flags,      // not one of nmi_flags
+    bad_name,       // null, empty, or longer than handler_name_bytes - 1
     name_taken,     // another handler, of any type, has that name
     too_many,       // 64 handlers are registered
     already_added,  // this object holds a registration
-    not_added,      // this object holds none
+    not_added,      // nothing by that token or name is registered, or it is being removed already
+    still_running,  // the time was up and somebody still inside; the handler is still registered
 };
 // One sentence for people. Context: any.
 [[nodiscard]] const char* describe(nmi_error error) noexcept;
 
-inline constexpr unsigned nmi_name_bytes = 32;
 inline constexpr unsigned most_nmi_handlers = 64;
+
+// Names one registration, and never another one. The default names none.
+enum class nmi_token : std::uint64_t {};
+
+// Registers a handler for `type`: the kernel's register_nmi_handler, with a cookie. `token`, if not
+// null, receives what it is called. The name is copied. After an error nothing has changed.
+// Context: thread, outside any section; blocks for a grace period if the chain changed a moment
+// ago; does not allocate. The chain of the type refers to `handler` until it is unregistered.
+nmi_error register_nmi_handler(nmi_type type, nmi_handler_t handler, void* cookie, nmi_flags flags,
+                               const char* name, nmi_token* token = nullptr) noexcept;
+
+// Takes the handler out of its chain; when it returns, nobody is inside and nobody will be.
+// Context: thread, outside any section; blocks. Inside a handler: stops the program with a message.
+nmi_error unregister_nmi_handler(nmi_token token) noexcept;
+nmi_error unregister_nmi_handler(const char* name) noexcept;
+
+// The same, if it can be done within `most_ns`. Otherwise still_running, and the handler is
+// registered as before, its counts unbroken; NMIs in between were not shown to it.
+// Context: thread, outside any section; blocks for at most about `most_ns`, longer if another
+// update is under way.
+nmi_error unregister_nmi_handler_within(nmi_token token, std::uint64_t most_ns) noexcept;
+
+// The same without waiting: no dispatch that begins after the return calls the handler, and when
+// nobody is inside it and its name is free again, `done(argument)` is called on the reclaimer
+// thread (rcu_retire.hpp; outside sections, where it may block and free). `done` may be null; then
+// rcu_barrier waits for the removal.
+// Context: thread, signal, irq, nmi, and the handler itself. Does not block, does not allocate.
+nmi_error unregister_nmi_handler_later(nmi_token token, void (*done)(void* argument),
+                                       void* argument) noexcept;
+
+// The handler of that name, of any type; none if there is none. Context: thread; blocks on updates.
+[[nodiscard]] nmi_token find_nmi_handler(const char* name) noexcept;
+
+// A handler that is asked instead of the whole chain of its type, for what must not depend on
+// anybody else's code: a crash being written down. Returns how many events it handled.
+using nmi_emergency_t = int (*)(nmi_type type, pt_regs* regs);
+// Null: back to the chain. Context: any. The old one may still be running: rcu_synchronize before
+// freeing what it uses.
+nmi_error set_emergency_nmi_handler(nmi_type type, nmi_emergency_t handler) noexcept;
 
 struct nmi_handler_statistics;
 
-// One registration in the chain. Not movable: the chain refers to it.
+// One registration, which ends with the object. Not movable.
 class nmi_handler {
   public:
     constexpr nmi_handler() noexcept = default;
@@ -127,37 +174,74 @@ class nmi_handler {
     // As remove, if added.
     ~nmi_handler();
 
-    // Appends to the chain of `type`. Context: thread, outside any section; blocks for a grace
-    // period if the chain changed a moment ago; does not allocate. The name is copied.
-    nmi_error add(nmi_type type, const char* name, nmi_handler_t function, void* cookie) noexcept;
+    // As register_nmi_handler.
+    nmi_error add(nmi_type type, const char* name, nmi_handler_t function, void* cookie,
+                  nmi_flags flags = nmi_flags::none) noexcept;
+
+    // The same for anything that can be called as callable(regs, cpu), with pt_regs& and int, and
+    // returns an int. It is called directly from the dispatcher's one indirect call, and must live
+    // until the registration has ended.
+    template <class Callable>
+    requires std::is_invocable_r_v<int, Callable&, pt_regs&, int> nmi_error
+    add(nmi_type type, const char* name, Callable& callable, nmi_flags flags = nmi_flags::none)
+    noexcept { return add(type, name, call_object<Callable>, &callable, flags); }
+
+    // The same for a function Function(cookie, regs, cpu) that takes its cookie by reference.
+    template <auto Function, class Cookie>
+    requires std::is_invocable_r_v<int, decltype(Function), Cookie&, pt_regs&, int> nmi_error
+    add(nmi_type type, const char* name, Cookie& cookie, nmi_flags flags = nmi_flags::none)
+    noexcept { return add(type, name, call_function<Function, Cookie>, &cookie, flags); }
 
     // Replaces function and cookie; each later dispatch calls the new one, and when this returns,
     // nobody is inside the old one. Statistics go on. Context: thread, outside any section; blocks.
     nmi_error swap(nmi_handler_t function, void* cookie) noexcept;
 
-    // Takes the handler out of the chain and waits until nobody is inside it. `last`, if not null,
-    // receives its final statistics, and `cpu_handled` its claims on each of `cpus` CPUs.
+    // Takes the handler out of the chain and waits until nobody is inside it, also if it is on its
+    // way out by unregister_nmi_handler_later (then: not_added). `last`, if not null, receives its
+    // final statistics, and `cpu_handled` its claims on each of `cpus` CPUs.
     // Context: thread, outside any section; blocks.
     nmi_error remove(nmi_handler_statistics* last = nullptr, std::uint64_t* cpu_handled = nullptr,
                      unsigned cpus = 0) noexcept;
 
-    [[nodiscard]] bool added() const noexcept { return id_ >= 0; }
+    [[nodiscard]] bool added() const noexcept { return token_ != nmi_token{}; }
+    // For unregister_nmi_handler_later, from inside the handler.
+    [[nodiscard]] nmi_token token() const noexcept { return token_; }
 
   private:
-    int id_ = -1;
+    template <class Callable>
+    static int call_object(void* callable, pt_regs* regs, int cpu) {
+        return (*static_cast<Callable*>(callable))(*regs, cpu);
+    }
+    template <auto Function, class Cookie>
+    static int call_function(void* cookie, pt_regs* regs, int cpu) {
+        return Function(*static_cast<Cookie*>(cookie), *regs, cpu);
+    }
+
+    nmi_token token_{};
 };
 
-// What has been observed of one handler. Sums over the CPUs are taken without stopping anyone:
-// exact once the handler is idle.
-struct nmi_handler_statistics {
-    char name[nmi_name_bytes];
+// A callable and its registration in one object.
+template <class Callable>
+requires std::is_invocable_r_v<int, Callable&, pt_regs&, int>
+class nmi_function {
+  public:
+    explicit nmi_function(Callable callable) : callable_(std::move(callable)) {}
+
+    // As nmi_handler's.
+    nmi_error add(nmi_type type, const char* name, nmi_flags flags = nmi_flags::none) noexcept {
+        return handler_.add(type, name, callable_, flags);
+    }
+    nmi_error remove() noexcept { return handler_.remove(); }
+    [[nodiscard]] Callable& callable() noexcept { return callable_; }
+
+  private:
+    Callable callable_;
+    nmi_handler handler_;  // ends before what it calls
+};
+
+// What has been observed of one handler.
+struct nmi_handler_statistics : handler_statistics {
     nmi_type type;
-    std::uint32_t generation;   // 1 + number of swaps
-    std::uint64_t calls;        // times it was asked
-    std::uint64_t handled;      // times it claimed the interrupt
-    std::uint64_t timed_calls;  // of the calls, those whose duration was measured
-    std::uint64_t total_ns;     // time in those
-    std::uint64_t longest_ns;   // the longest of those
 };
 
 // Copies the statistics of up to `most` registered handlers, in order of registration; returns how
@@ -166,13 +250,37 @@ struct nmi_handler_statistics {
 unsigned nmi_handlers(nmi_handler_statistics* out, unsigned most, std::uint64_t* cpu_handled,
                       unsigned cpus) noexcept;
 
-// NMIs that nobody claimed, and signals handed on to their previous owner. Context: any.
+// What has been observed of one CPU: NMIs taken, and of those whose handlers were timed, how many,
+// the time spent in them, and the longest.
+struct nmi_cpu_statistics {
+    std::uint64_t taken;
+    std::uint64_t timed;
+    std::uint64_t total_ns;
+    std::uint64_t longest_ns;
+};
+// Zeroes for a CPU that does not exist. Context: any.
+[[nodiscard]] nmi_cpu_statistics nmi_read_cpu(int cpu) noexcept;
+
+// Every NMI is one of four: claimed by somebody; handed on to the signal's previous owner; unknown,
+// as nobody claimed it; or swallowed: the second half of a pair, which nobody claimed because the
+// handlers of the first, at the same instruction, found the events of both. Context: any.
 [[nodiscard]] std::uint64_t nmi_unknown_count() noexcept;
 [[nodiscard]] std::uint64_t nmi_forwarded_count() noexcept;
+[[nodiscard]] std::uint64_t nmi_swallowed_count() noexcept;
+
+// What happens at an unknown NMI besides counting it: nothing; a line on stderr, at most one a
+// second (the default); or a line and the end of the program. Context: any.
+enum class nmi_unknown_policy : std::uint8_t { ignore, report, abort };
+void nmi_set_unknown_policy(nmi_unknown_policy policy) noexcept;
 
 // One dispatch in `interval` has its handlers timed (1: all of them, exact maxima; 0: none).
 // Reading the clock costs more than the rest of a dispatch, so the default is 16. Context: any.
 void nmi_set_timing_interval(std::uint32_t interval) noexcept;
+
+// The longest that one call of a handler may take before a line on stderr names it: each time it
+// sets a record for its CPU, at most one line a second. Only timed calls are seen (above).
+// 0: never. Default 1,000,000. Context: any.
+void nmi_set_longest_allowed(std::uint64_t ns) noexcept;
 
 // Takes the interrupt: installs the permanent trampoline. Context: thread. Idempotent.
 // Returns 0, or an errno value (Linux only).

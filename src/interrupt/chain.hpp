@@ -1,26 +1,42 @@
 // SPDX-License-Identifier: MIT
 //
-// The handlers of one interrupt type: an immutable array, published whole. Dispatch walks it inside
-// a read-side section; updates are in registration.cpp.
+// The handlers of one vector (an NMI type, an IRQ line): an immutable array, published whole.
+// Dispatch walks it inside a read-side section (chain_walk.hpp); updates are in
+// handler_registry.cpp.
+//
+// One thing in a published array may change: a handler that leaves by itself, from inside an
+// interrupt, has its function exchanged for one that declines everything.
 #pragma once
+
+#include <cstdint>
 
 #include <nmircu/nmi.hpp>
 
 namespace nmircu::interrupt {
 
+// What a handler of either kind is called with: its cookie, the interrupted registers, and the CPU
+// (NMI) or the line (IRQ). Returns how many events it handled.
+using handler_function = int (*)(void* cookie, pt_regs* regs, int number);
+
+inline constexpr unsigned most_handlers = 64;
+static_assert(most_handlers == most_nmi_handlers);
+
 struct chain_entry {
-    nmi_handler_t function;
+    handler_function function;  // atomic accesses only
     void* cookie;
     const char* name;
-    unsigned id;  // row of handler_table.hpp
+    unsigned id;  // cell of handler_counts.hpp
 };
 
 struct chain {
     unsigned count;
-    chain_entry entries[most_nmi_handlers];
+    unsigned index;  // cell of handler_counts.hpp
+    chain_entry entries[most_handlers];
 };
 
-// Null: no handler of that type.
-extern constinit std::atomic<const chain*> chains[nmi_type_count];
+// Relaxed: the array was published as a whole; a handler that has just left may be seen or not.
+[[gnu::always_inline]] inline handler_function function_of(const chain_entry& entry) noexcept {
+    return __atomic_load_n(&entry.function, __ATOMIC_RELAXED);
+}
 
 }  // namespace nmircu::interrupt

@@ -11,30 +11,41 @@
 #include <nmircu/arch/cpu.hpp>
 #include <nmircu/platform/interrupt.hpp>
 
-#include "interrupt/chain.hpp"
-#include "interrupt/handler_table.hpp"
+#include "interrupt/chain_walk.hpp"
+#include "interrupt/nmi_chains.hpp"
+#include "interrupt/rate_limit.hpp"
+#include "platform/text.hpp"
 
 namespace nmircu {
 
 namespace interrupt {
 
-handler_row handler_rows[detail::max_cpus];
 constinit std::atomic<const chain*> chains[nmi_type_count];
+handler_row nmi_handler_rows[detail::max_cpus];
+chain_row nmi_chain_rows[detail::max_cpus];
 
 namespace {
 
 struct alignas(detail::slot_bytes) nmi_row {
     count_words taken;
+    count_words timed;
+    count_words cycles;
+    std::uint64_t longest_cycles;  // atomic accesses only
 };
 nmi_row nmi_rows[detail::max_cpus];
 
-constinit count_words unknown{}, forwarded{};
+constinit count_words unknown{}, forwarded{}, swallowed{};
 constinit std::atomic<std::uint32_t> timing_interval{16};
+constinit std::atomic<std::uint64_t> longest_allowed_ns{1'000'000};
+constinit std::atomic<nmi_unknown_policy> unknown_policy{nmi_unknown_policy::report};
+constinit rate_limit unknown_reports, slow_reports;
 
 int dummy_nmi_callback(pt_regs*, int) {
     return 0;
 }
 constinit std::atomic<std::remove_pointer_t<nmi_callback_t>*> nmi_callback{dummy_nmi_callback};
+// By type. Null: none.
+constinit std::atomic<std::remove_pointer_t<nmi_emergency_t>*> emergency[nmi_type_count];
 
 // Whether the handlers of this dispatch are timed: one in timing_interval per thread.
 bool dispatch_is_timed(detail::reader_state& self) noexcept {
@@ -49,69 +60,80 @@ bool dispatch_is_timed(detail::reader_state& self) noexcept {
     return true;
 }
 
-// The whole chain, even after a claim: edge-triggered interrupts merge, so one arrival may stand
-// for several handlers' events. Returns the number of events claimed.
-template <bool Timed>
-int walk(detail::reader_state& self, const chain& handlers, pt_regs* regs, int cpu) noexcept {
-    detail::running_handler running{nullptr, nullptr, self.handler};
-    self.handler = &running;
-    int claimed = 0;
-    [[maybe_unused]] std::uint64_t start = 0;
-    if constexpr (Timed) start = arch::cycle_counter();
-    for (unsigned i = 0; i < handlers.count; ++i) {
-        const chain_entry& entry = handlers.entries[i];
-        running.name = entry.name;
-        running.function = reinterpret_cast<const void*>(entry.function);
-        const int handled = entry.function(entry.cookie, regs, cpu);
-        count_call(self, entry.id, cpu, handled);
-        if constexpr (Timed) {
-            const std::uint64_t end = arch::cycle_counter();
-            // A thread that moved between CPUs with unequal counters could see time run backwards.
-            count_duration(self, entry.id, cpu, end > start ? end - start : 0);
-            start = end;
-        }
-        claimed += handled;
-    }
-    self.handler = running.outer;
-    return claimed;
+int walk_timed(detail::reader_state& self, const chain& handlers, pt_regs* regs, int cpu) noexcept {
+    const walked result = walk_chain<true>(self, nmi_counts, handlers, regs, cpu, cpu);
+    add_per_cpu<detail::slot_shift>(self, nmi_rows[0].timed, cpu, 1);
+    add_per_cpu<detail::slot_shift>(self, nmi_rows[0].cycles, cpu, result.cycles);
+    note_longest(nmi_rows[cpu].longest_cycles, result.cycles);
+    return result.events;
 }
 
 int ask_chain(nmi_type type, pt_regs* regs, int cpu) noexcept {
-    const chain* const handlers = rcu_dereference(chains[static_cast<unsigned>(type)]);
-    if (handlers == nullptr) return 0;
+    const unsigned index = static_cast<unsigned>(type);
+    if (const nmi_emergency_t first = rcu_dereference(emergency[index]); first != nullptr)
+        [[unlikely]] {
+        return first(type, regs);
+    }
+    const chain* const handlers = rcu_dereference(chains[index]);
+    if (handlers == nullptr || handlers->count == 0) return 0;
     detail::reader_state& self = platform::this_reader();
-    return dispatch_is_timed(self) ? walk<true>(self, *handlers, regs, cpu)
-                                   : walk<false>(self, *handlers, regs, cpu);
+    if (dispatch_is_timed(self)) return walk_timed(self, *handlers, regs, cpu);
+    return walk_chain<false>(self, nmi_counts, *handlers, regs, cpu, cpu).events;
+}
+
+// Two events may have arrived as two interrupts of which the first found both: its handlers claimed
+// more than one, and the second, which interrupts the same instruction, finds none.
+bool is_second_half(detail::reader_state& self, const pt_regs* regs) noexcept {
+    const std::uintptr_t several_at = self.claimed_several_at;
+    self.claimed_several_at = 0;
+    return several_at != 0 && several_at == instruction_pointer(regs);
+}
+
+void report_unknown(const pt_regs* regs, int cpu, nmi_unknown_policy policy) noexcept {
+    std::uint64_t suppressed = 0;
+    if (policy != nmi_unknown_policy::abort && !unknown_reports.pass(suppressed)) return;
+    platform::text_line line;
+    line << "nmircu: an NMI that no handler claims, on CPU " << static_cast<std::uint32_t>(cpu)
+         << ", thread " << platform::port::current_thread() << ", at "
+         << reinterpret_cast<const void*>(instruction_pointer(regs));
+    if (suppressed != 0) line << "; " << suppressed << " more since the last report";
+    if (policy != nmi_unknown_policy::abort) return platform::port::report(line.c_str());
+    line << "; the policy for unknown NMIs is to stop the program";
+    platform::port::panic(line.c_str());
+}
+
+void take_unknown(const pt_regs* regs, int cpu) noexcept {
+    unknown.add_shared(1);
+    // Relaxed: a setting.
+    const nmi_unknown_policy policy = unknown_policy.load(std::memory_order_relaxed);
+    if (policy != nmi_unknown_policy::ignore) report_unknown(regs, cpu, policy);
 }
 
 void default_action(pt_regs* regs, int cpu) noexcept {
-    if (ask_chain(platform::interrupt_type(regs), regs, cpu) != 0) return;
-    if (platform::hand_to_previous_owner(regs)) {
-        forwarded.add_shared(1);
+    detail::reader_state& self = platform::this_reader();
+    if (const int events = ask_chain(platform::interrupt_type(regs), regs, cpu); events != 0) {
+        self.claimed_several_at = events == 1 ? 0 : instruction_pointer(regs);
         return;
     }
+    if (platform::hand_to_previous_owner(regs)) return forwarded.add_shared(1);
     if (ask_chain(nmi_type::unknown, regs, cpu) != 0) return;
-    unknown.add_shared(1);
+    if (is_second_half(self, regs)) return swallowed.add_shared(1);
+    take_unknown(regs, cpu);
 }
 
 }  // namespace
 
-void count_call(detail::reader_state& self, unsigned id, int cpu, int handled) noexcept {
-    handler_counts& counts = handler_rows[0].cell[id].counts;
-    add_per_cpu<row_shift>(self, handled != 0 ? counts.handled : counts.passed, cpu, 1);
-}
-
-void count_duration(detail::reader_state& self, unsigned id, int cpu,
-                    std::uint64_t cycles) noexcept {
-    handler_counts& counts = handler_rows[0].cell[id].counts;
-    add_per_cpu<row_shift>(self, counts.timed, cpu, 1);
-    add_per_cpu<row_shift>(self, counts.cycles, cpu, cycles);
-    std::uint64_t* const longest = &handler_rows[cpu].cell[id].longest_cycles;
-    // Relaxed: a maximum for people. The loop ends: each failure means a larger value got in.
-    std::uint64_t seen = __atomic_load_n(longest, __ATOMIC_RELAXED);
-    while (cycles > seen && !__atomic_compare_exchange_n(longest, &seen, cycles, true,
-                                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    }
+void check_longest(const char* name, std::uint64_t cycles) noexcept {
+    // Relaxed: a setting.
+    const std::uint64_t allowed = longest_allowed_ns.load(std::memory_order_relaxed);
+    const std::uint64_t took = platform::port::cycles_to_ns(cycles);
+    std::uint64_t suppressed = 0;
+    if (allowed == 0 || took <= allowed || !slow_reports.pass(suppressed)) return;
+    platform::text_line line;
+    line << "nmircu: handler " << name << " took " << took / 1000 << " us, of at most "
+         << allowed / 1000 << " allowed";
+    if (suppressed != 0) line << "; " << suppressed << " more reports since the last one";
+    platform::port::report(line.c_str());
 }
 
 }  // namespace interrupt
@@ -173,6 +195,33 @@ std::uint64_t nmi_unknown_count() noexcept {
 }
 std::uint64_t nmi_forwarded_count() noexcept {
     return interrupt::forwarded.read();
+}
+std::uint64_t nmi_swallowed_count() noexcept {
+    return interrupt::swallowed.read();
+}
+
+nmi_cpu_statistics nmi_read_cpu(int cpu) noexcept {
+    if (cpu < 0 || unsigned(cpu) >= detail::max_cpus) return {};
+    const interrupt::nmi_row& row = interrupt::nmi_rows[cpu];
+    // Relaxed: a maximum for people.
+    const std::uint64_t longest = __atomic_load_n(&row.longest_cycles, __ATOMIC_RELAXED);
+    return {row.taken.read(), row.timed.read(), platform::port::cycles_to_ns(row.cycles.read()),
+            platform::port::cycles_to_ns(longest)};
+}
+
+nmi_error set_emergency_nmi_handler(nmi_type type, nmi_emergency_t handler) noexcept {
+    const unsigned index = static_cast<unsigned>(type);
+    if (index >= nmi_type_count) return nmi_error::bad_type;
+    rcu_assign_pointer(interrupt::emergency[index], handler);
+    return nmi_error::none;
+}
+
+void nmi_set_unknown_policy(nmi_unknown_policy policy) noexcept {
+    interrupt::unknown_policy.store(policy, std::memory_order_relaxed);  // a setting
+}
+
+void nmi_set_longest_allowed(std::uint64_t ns) noexcept {
+    interrupt::longest_allowed_ns.store(ns, std::memory_order_relaxed);  // a setting
 }
 
 void nmi_set_timing_interval(std::uint32_t interval) noexcept {

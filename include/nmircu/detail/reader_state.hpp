@@ -102,6 +102,8 @@ struct reader_state {
     const void* unlocked_at;
     const void* entered_frame;
     const void* entered_frame_at;
+    // The instruction at which the latest claimed NMI stood for several events; 0 if for one.
+    std::uintptr_t claimed_several_at;
 };
 
 }  // namespace nmircu::detail

@@ -30,7 +30,8 @@ __thread detail::reader_state reader_state_of_this_thread
                                                   .locked_at = nullptr,
                                                   .unlocked_at = nullptr,
                                                   .entered_frame = nullptr,
-                                                  .entered_frame_at = nullptr};
+                                                  .entered_frame_at = nullptr,
+                                                  .claimed_several_at = 0};
 
 namespace {
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+//
+// Asking the handlers of a chain. Context: nmi and irq, inside a read-side section.
+#pragma once
+
+#include <nmircu/arch/cpu.hpp>
+
+#include "interrupt/handler_counts.hpp"
+
+namespace nmircu::interrupt {
+
+// Called when no call of a handler has taken longer so far: it may be worth a warning.
+void check_longest(const char* name, std::uint64_t cycles) noexcept;
+
+struct walked {
+    int events;            // claimed, by all
+    std::uint64_t cycles;  // spent in the handlers, if timed
+};
+
+// The whole chain, even after a claim: edge-triggered interrupts merge, so one arrival may stand
+// for several handlers' events.
+template <bool Timed>
+[[gnu::always_inline]] inline walked walk_chain(detail::reader_state& self,
+                                                const count_tables& counts, const chain& handlers,
+                                                pt_regs* regs, int number, int cpu) noexcept {
+    detail::running_handler running{nullptr, nullptr, self.handler};
+    self.handler = &running;
+    walked result{0, 0};
+    std::uint64_t claimed = 0;  // bit i: entry i
+    [[maybe_unused]] std::uint64_t last = 0;
+    if constexpr (Timed) last = arch::cycle_counter();
+    std::uint64_t bit = 1;
+    const chain_entry* const end = handlers.entries + handlers.count;
+    for (const chain_entry* entry = handlers.entries; entry != end; ++entry, bit <<= 1) {
+        const handler_function function = function_of(*entry);
+        running.name = entry->name;
+        running.function = reinterpret_cast<const void*>(function);
+        const int handled = function(entry->cookie, regs, number);
+        result.events += handled;
+        if (handled != 0) claimed |= bit;
+        if constexpr (Timed) {
+            const std::uint64_t now = arch::cycle_counter();
+            // A thread that moved between CPUs with unequal counters could see time run backwards.
+            const std::uint64_t cycles = now > last ? now - last : 0;
+            if (count_duration(self, counts, entry->id, cpu, cycles)) {
+                check_longest(entry->name, cycles);
+            }
+            result.cycles += cycles;
+            last = now;
+        }
+    }
+    self.handler = running.outer;
+    count_walk(self, counts, handlers, claimed, cpu);
+    return result;
+}
+
+}  // namespace nmircu::interrupt
