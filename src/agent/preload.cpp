@@ -128,6 +128,9 @@ void unblock_nmis() {
     unblock_nmis();
     // Exact maxima and means; the clock is read twice per NMI, which at these rates is nothing.
     nmi_set_timing_interval(1);
+    // The program's stderr is the program's: what these would say is in the status.
+    nmi_set_unknown_policy(nmi_unknown_policy::ignore);
+    nmi_set_longest_allowed(0);
     pthread_atfork(hold_loads, after_fork_in_parent, after_fork_in_child);
     const bool started = start_control(channel, real_pthread_create);
     if (channel >= 0) close(channel);  // the control thread has its own

@@ -52,6 +52,13 @@ void insert(chain& handlers, const chain_entry& entry, bool first) noexcept {
     handlers.entries[at] = entry;
 }
 
+// What is left of `most_ns` since `start`.
+std::uint64_t rest_of(std::uint64_t most_ns, std::uint64_t start) noexcept {
+    if (most_ns == platform::forever_ns) return most_ns;
+    const std::uint64_t spent = port::now_ns() - start;
+    return spent < most_ns ? most_ns - spent : 0;
+}
+
 unsigned cell_of(handler_token token) noexcept {
     return static_cast<unsigned>(token % most_handlers);
 }
@@ -139,11 +146,13 @@ bool handler_registry::wait_for_dispatches_locked(unsigned vector, std::uint64_t
     return true;
 }
 
+bool handler_registry::spare_is_free_locked(unsigned vector, std::uint64_t most_ns) noexcept {
+    return !vectors_[vector].spare_may_be_walked || wait_for_dispatches_locked(vector, most_ns);
+}
+
 // An array nobody walks any more, holding a copy of the published one.
 chain& handler_registry::fresh_copy_locked(unsigned vector) noexcept {
-    if (vectors_[vector].spare_may_be_walked) {
-        wait_for_dispatches_locked(vector, platform::forever_ns);
-    }
+    static_cast<void>(spare_is_free_locked(vector, platform::forever_ns));
     // Relaxed: written with the lock held.
     const chain* const published = published_[vector].load(std::memory_order_relaxed);
     chain* const arrays = vectors_[vector].arrays;
@@ -233,16 +242,17 @@ registry_result handler_registry::swap(handler_token token, handler_function fun
 registry_result handler_registry::remove(handler_token token, std::uint64_t most_ns,
                                          final_counts last) noexcept {
     platform::lock_guard guard(updating_);
-    if (find_locked(token) == nullptr || !claim_departure(token)) {
-        return registry_result::not_registered;
-    }
+    if (find_locked(token) == nullptr) return registry_result::not_registered;
     record& handler = records_[cell_of(token)];
+    const std::uint64_t start = port::now_ns();
+    if (!spare_is_free_locked(handler.vector, most_ns)) return registry_result::still_running;
+    if (!claim_departure(token)) return registry_result::not_registered;
     // Relaxed, here and below: written with the lock held.
     const chain* const before = published_[handler.vector].load(std::memory_order_relaxed);
     chain& next = fresh_copy_locked(handler.vector);
     erase(next, find_entry(next, cell_of(token)));
     publish_locked(handler.vector, next);
-    if (!wait_for_dispatches_locked(handler.vector, most_ns)) {
+    if (!wait_for_dispatches_locked(handler.vector, rest_of(most_ns, start))) {
         handler.token.store(token, std::memory_order_relaxed);
         publish_locked(handler.vector, *before);  // unchanged, and perhaps still walked
         return registry_result::still_running;

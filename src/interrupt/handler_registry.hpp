@@ -109,6 +109,7 @@ class handler_registry {
     const record* next_locked(handler_token after) const noexcept;
     registry_result claim_cell_locked(const new_handler& what, unsigned& id) noexcept;
     bool claim_departure(handler_token token) noexcept;
+    bool spare_is_free_locked(unsigned vector, std::uint64_t most_ns) noexcept;
     chain& fresh_copy_locked(unsigned vector) noexcept;
     void publish_locked(unsigned vector, const chain& next) noexcept;
     void disarm_leaving_locked(chain& published) noexcept;
