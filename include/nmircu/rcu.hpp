@@ -47,6 +47,10 @@
 // rcu_retire.hpp frees without waiting, rcu_poll.hpp asks instead of waiting, rcu_statistics.hpp
 // counts.
 //
+// Sanitizers. A program built with -fsanitize=thread, address or undefined, or run under Valgrind's
+// memcheck, helgrind or DRD, links the library as it is; it gets no false report and needs no
+// suppression. What each of them sees, and what the last two cannot: docs/sanitizers.md.
+//
 // Cost: docs/figures.md.
 #pragma once
 

@@ -9,10 +9,10 @@
 // Smallest complete use:
 //
 //     struct config : nmircu::rcu_obj_base<config> { int limit; };
-//     std::atomic<config*> current;
+//     nmircu::rcu_pointer<config> current;         // rcu_pointer.hpp
 //
 //     void replace(config* next) {                 // any thread; in a handler too
-//         config* old = current.exchange(next, std::memory_order_acq_rel);
+//         config* old = current.exchange(next);
 //         old->retire();                           // deleted after a grace period
 //     }
 //

@@ -221,6 +221,7 @@ void leave_lists_unchecked() noexcept {
     platform::leave_unchecked(retired);
     platform::leave_unchecked(state);
     platform::leave_unchecked(taken);
+    platform::leave_unchecked(noted_calls);
 }
 
 void hold_for_fork() noexcept {

@@ -29,7 +29,8 @@ bool reclaim_everything(std::uint64_t most_ns = platform::forever_ns) noexcept;
 // As rcu_barrier: shares cycles with others. False: `most_ns` have passed.
 bool wait_until_reclaimed(std::uint64_t most_ns = platform::forever_ns) noexcept;
 
-// Thread context, at the start: race checkers are not to look at this folder's own variables.
+// Thread context, at the start: race checkers that do not know atomics are not to look at this
+// folder's variables. A new one that threads share belongs into one of these functions too.
 void leave_lists_unchecked() noexcept;
 
 // Parts of the engine's three fork hooks; contexts as in detail/lifecycle.hpp.

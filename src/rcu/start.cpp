@@ -13,7 +13,6 @@ void leave_engine_unchecked() noexcept {
     if (!platform::is_watched_blindly()) return;
     platform::leave_unchecked(rcu::engine);
     platform::leave_unchecked(default_domain);
-    platform::leave_unchecked(default_domain.cpu);
     rcu::leave_lists_unchecked();
     rcu::leave_reclaimer_unchecked();
     default_domain.watched.store(1, std::memory_order_relaxed);  // a setting

@@ -80,9 +80,15 @@ config* replace_config(int value) {
     return old;
 }
 
+// A store that the compiler keeps, although the object is deleted next.
+void poison(int& value, int with) {
+    value = with;
+    asm volatile("" : : "r"(&value) : "memory");
+}
+
 void change_and_delete(config* old) {
-    old->limit = -1;
-    *old->more = -2;
+    poison(old->limit, -1);
+    poison(*old->more, -2);
     delete old;
 }
 
@@ -143,7 +149,7 @@ struct retiring : nmircu::rcu_obj_base<retiring, void (*)(retiring*)> {
 nmircu::rcu_pointer<retiring> kept{new retiring(0)};
 
 void delete_retiring(retiring* object) {
-    object->limit = -1;
+    poison(object->limit, -1);
     ++deleted;
     delete object;
 }
@@ -159,30 +165,44 @@ void delete_called(nmircu::rcu_head* head) {
     delete object;
 }
 
+void retire_one_of_each(int i) {
+    retiring* const old = kept.exchange(new retiring(i));
+    require(old->limit >= 0, "an updater saw an object after its deleter");
+    old->retire(delete_retiring);
+    nmircu::rcu_call((new called{{}, 1})->head, delete_called);
+    int* const number = new int(i);
+    nmircu::rcu_retire(number, [](int* p) {
+        poison(*p, -1);
+        ++deleted;
+        delete p;
+    });
+}
+
+// Two updaters; and each object's deleter runs on the library's thread, or below rcu_barrier.
 void retire_everything() {
     deleted = 0;
     {
         readers all([] {
             std::scoped_lock section(nmircu::rcu_default_domain());
+            sched_yield();
             require(kept.dereference()->limit >= 0, "a reader saw an object after its deleter");
         });
-        for (int i = 0; i < updates; ++i) {
-            retiring* const old = kept.exchange(new retiring(i));
-            require(old->limit >= 0, "an updater saw an object after its deleter");
-            old->retire(delete_retiring);
-            nmircu::rcu_call((new called{{}, 1})->head, delete_called);
-            int* const number = new int(i);
-            nmircu::rcu_retire(number, [](int* p) {
-                *p = -1;
-                ++deleted;
-                delete p;
-            });
-        }
+        const auto update = [] {
+            for (int i = 0; i < updates; ++i)
+                retire_one_of_each(i);
+        };
+        std::thread other(update);
+        update();
+        other.join();
+        // It says nothing of what the deleters did.
+        while (nmircu::rcu_read_statistics().backlog != 0)
+            sched_yield();
         nmircu::rcu_barrier();
-        require(deleted == 3 * updates, "rcu_barrier returned before the deleters");
+        require(deleted == 6 * updates, "rcu_barrier returned before the deleters");
+        update();
+        nmircu::rcu_barrier();
+        require(deleted == 9 * updates, "rcu_barrier returned before its own deleters");
     }
-    nmircu::rcu_barrier();
-    deleted = 0;
 }
 
 void in_handler(int) {

@@ -57,6 +57,8 @@ def build():
 
 
 class Reports(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls):
         cls.programs = build()
