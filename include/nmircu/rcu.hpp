@@ -30,10 +30,11 @@
 //
 // Misuse. rcu_synchronize inside a section (or inside a handler, which is one) could never return:
 // it stops the program with a message that gives both addresses. Leaving a section by longjmp, or
-// ending a thread inside one, makes every later grace period wait for ever. Code compiled without
-// NDEBUG, or with -DNMIRCU_DEBUG=1, is checked for more than that, with or without a library that
-// is: docs/misuse.md lists what is checked when. The default domain never ends, so there is no
-// using it too late; for the end of the program see rcu_retire.hpp.
+// ending a thread inside one, makes every later grace period wait for ever; after the stall limit
+// it says so (rcu_stall.hpp). Code compiled without NDEBUG, or with -DNMIRCU_DEBUG=1, is checked
+// for more than that, with or without a library that is: docs/misuse.md lists what is checked when.
+// The default domain never ends, so there is no using it too late; for the end of the program see
+// rcu_retire.hpp.
 //
 // Unloading an object whose code entered a section before the section is left crashes the thread
 // when it is next preempted.
@@ -45,7 +46,7 @@
 // This header and those it includes hold the whole of [saferecl.rcu] of the C++26 working draft,
 // under the same names, and more in the same style: rcu_pointer.hpp publishes and follows pointers,
 // rcu_retire.hpp frees without waiting, rcu_poll.hpp asks instead of waiting, rcu_statistics.hpp
-// counts.
+// counts, rcu_stall.hpp names the readers that a grace period waits for.
 //
 // Sanitizers. A program built with -fsanitize=thread, address or undefined, or run under Valgrind's
 // memcheck, helgrind or DRD, links the library as it is; it gets no false report and needs no
@@ -60,6 +61,7 @@
 #include <nmircu/rcu_pointer.hpp>
 #include <nmircu/rcu_poll.hpp>
 #include <nmircu/rcu_retire.hpp>
+#include <nmircu/rcu_stall.hpp>
 #include <nmircu/rcu_statistics.hpp>
 
 #pragma GCC visibility push(default)
@@ -71,9 +73,9 @@ namespace nmircu {
 // Inside a section or a handler: stops the program with a message.
 void rcu_synchronize(rcu_domain& domain = rcu_default_domain()) noexcept;
 
-// After how long a grace period that still waits is reported to stderr, and again after each
-// further such time. 0: never. Default 10,000; $NMIRCU_STALL_LIMIT_MS sets it at the start.
-// Context: any. A grace period that waits already keeps its limit.
+// After how long a grace period that still waits is reported, on stderr or as rcu_stall.hpp says,
+// and again after each further such time. 0: never. Default 10,000; $NMIRCU_STALL_LIMIT_MS sets it
+// at the start. Context: any. A grace period that waits already keeps its limit.
 void rcu_set_stall_limit(std::uint64_t limit_ms) noexcept;
 
 // Whether the calling thread is inside a section. Context: thread, signal, irq, nmi.

@@ -109,6 +109,17 @@ void take_unknown(const pt_regs* regs, int cpu) noexcept {
     if (policy != nmi_unknown_policy::ignore) report_unknown(regs, cpu, policy);
 }
 
+// The callback has no name of its own in reports.
+int ask_callback(nmi_callback_t callback, pt_regs* regs, int cpu) noexcept {
+    detail::reader_state& self = platform::this_reader();
+    detail::running_handler running{"nmi callback", reinterpret_cast<const void*>(callback),
+                                    self.handler};
+    self.handler = &running;
+    const int handled = callback(regs, cpu);
+    self.handler = running.outer;
+    return handled;
+}
+
 void default_action(pt_regs* regs, int cpu) noexcept {
     detail::reader_state& self = platform::this_reader();
     if (const int events = ask_chain(platform::interrupt_type(regs), regs, cpu); events != 0) {
@@ -168,7 +179,8 @@ void do_nmi(pt_regs* regs, long) noexcept {
                                                interrupt::nmi_rows[0].taken, cpu, 1);
     const nmi_callback_t callback = rcu_dereference(interrupt::nmi_callback);
     // The dummy declines everything; asking it would cost as much as a handler's count.
-    if (callback == interrupt::dummy_nmi_callback || callback(regs, cpu) == 0) {
+    if (callback == interrupt::dummy_nmi_callback ||
+        interrupt::ask_callback(callback, regs, cpu) == 0) {
         interrupt::default_action(regs, cpu);
     }
     nmi_exit();

@@ -6,7 +6,10 @@
 
 #include <atomic>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+
+#include "platform/reader_question.hpp"
 
 namespace nmircu::platform {
 
@@ -16,7 +19,9 @@ inline constexpr std::uint64_t forever_ns = ~std::uint64_t{0};
 
 template <class Port>
 concept platform_port = requires(std::atomic<std::uint32_t>& word, std::uint32_t value,
-                                 std::uint64_t ns, const char* text, void (*function)()) {
+                                 std::uint64_t ns, const char* text, void (*function)(),
+                                 const reader_question& question, const void* address, char* out,
+                                 std::size_t bytes) {
     // After true, barrier_everyone works for the rest of this process's life. Idempotent.
     { Port::prepare_barrier_everyone() }
     noexcept->std::same_as<bool>;
@@ -51,6 +56,16 @@ concept platform_port = requires(std::atomic<std::uint32_t>& word, std::uint32_t
     // Calls function when the program ends normally, before whatever was set up earlier. May do
     // nothing. Thread context.
     { Port::at_exit(function) }
+    noexcept;
+    // Asks every thread (bare metal: every CPU, by an NMI) but the caller what section it is
+    // inside, and tells those that the question wants and those that cannot be asked; bounded.
+    // False: some could not be listed. Thread context, one caller at a time; allocates nothing, and
+    // waits for no lock that a reader might hold.
+    { Port::ask_every_reader(question) }
+    noexcept->std::same_as<bool>;
+    // The code at the address for people, such as "program+0x1234"; an empty text if it is not
+    // known. Thread context, as above.
+    { Port::name_code(address, out, bytes) }
     noexcept;
     // Shows one line to a person. Any context.
     { Port::report(text) }

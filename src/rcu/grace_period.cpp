@@ -26,9 +26,9 @@
 //                            +--> wait for !phase --> flip --> wait for the old phase --> idle
 #include <algorithm>
 
-#include "platform/text.hpp"
 #include "rcu/checked_order.hpp"
 #include "rcu/reclaimer.hpp"
+#include "rcu/stall.hpp"
 
 namespace nmircu::rcu {
 
@@ -79,14 +79,6 @@ drained_phases scan(const domain_state& domain) noexcept {
     return {{exits[0] == enters[0], exits[1] == enters[1]}};
 }
 
-void report_stall(std::uint32_t phase, std::uint64_t waited_ns) noexcept {
-    platform::text_line line;
-    line << "nmircu: a grace period has waited " << waited_ns / 1'000'000'000
-         << " s for a read-side critical section of phase " << phase
-         << " to be left; a thread sleeps, loops or died inside one";
-    port::report(line.c_str());
-}
-
 // Announces the wait, looks once more, sleeps until rung for, the limit passes, or for no reason.
 void sleep_until_drained_or_woken(domain_state& domain, std::uint32_t phase,
                                   std::uint64_t most_ns) noexcept {
@@ -102,25 +94,28 @@ void sleep_until_drained_or_woken(domain_state& domain, std::uint32_t phase,
     domain.waiting.store(0, std::memory_order_relaxed);
 }
 
-// False: `most_ns` have passed.
-bool wait_until_drained(domain_state& domain, std::uint32_t phase, std::uint64_t most_ns) noexcept {
+// False: `most_ns` have passed since the watch began.
+bool sleep_until_drained(domain_state& domain, std::uint32_t phase, std::uint64_t most_ns,
+                         stall_watch& watch) noexcept {
+    watch.begin();
+    while (!scan(domain).phase[phase]) {
+        const std::uint64_t waited = watch.waited_ns();
+        if (waited >= most_ns) return false;
+        if (waited >= watch.due_ns()) {
+            watch.report_locked(domain, phase);
+            continue;
+        }
+        sleep_until_drained_or_woken(domain, phase, std::min(watch.due_ns(), most_ns) - waited);
+    }
+    return true;
+}
+
+bool drains_soon(const domain_state& domain, std::uint32_t phase) noexcept {
     for (unsigned spin = 0; spin < spins_before_sleep; ++spin) {
         if (scan(domain).phase[phase]) return true;
         arch::spin_hint();
     }
-    const std::uint64_t start = port::now_ns();
-    const std::uint64_t limit = engine.stall_limit_ns.load(std::memory_order_relaxed);  // a setting
-    std::uint64_t report_after = limit;
-    while (!scan(domain).phase[phase]) {
-        const std::uint64_t waited = port::now_ns() - start;
-        if (waited >= most_ns) return false;
-        if (waited >= report_after) {
-            report_stall(phase, waited);
-            report_after = waited + limit;
-        }
-        sleep_until_drained_or_woken(domain, phase, std::min(report_after, most_ns) - waited);
-    }
-    return true;
+    return false;
 }
 
 drained_phases barrier_and_scan_locked(const domain_state& domain) noexcept {
@@ -139,10 +134,17 @@ bool wait_for_the_rest_locked(domain_state& domain, const drained_phases& draine
     // Relaxed: only the holder of the lock writes it.
     const std::uint32_t current = detail::phase_of(domain.entry.load(std::memory_order_relaxed));
     const std::uint32_t other = 1 - current;
-    if (!drained.phase[other] && !wait_until_drained(domain, other, most_ns)) return false;
+    stall_watch watch;
+    const auto wait = [&](std::uint32_t phase) noexcept {
+        return drained.phase[phase] || drains_soon(domain, phase) ||
+               sleep_until_drained(domain, phase, most_ns, watch);
+    };
+    if (!wait(other)) return false;
     // Relaxed: for progress only (I4).
     domain.entry.store(&domain.cpu[0].enter[other], std::memory_order_relaxed);
-    return drained.phase[current] || wait_until_drained(domain, current, most_ns);
+    if (!wait(current)) return false;
+    watch.report_end_locked();
+    return true;
 }
 
 bool count_grace_period_locked(std::uint64_t most_ns) noexcept {

@@ -29,11 +29,24 @@ bool entering_frame_is_gone(const detail::reader_state& self) noexcept {
     return there < here && here - there > nearest && here - there < furthest;
 }
 
+void refuse_updater(const char* what, const void* caller) noexcept {
+    text_line line;
+    line
+        << "nmircu: " << what << " called at " << caller
+        << " while this thread waits for a grace period already, in a stall handler or in a signal "
+           "handler that interrupted the wait; it would wait for itself. Call it from another "
+           "thread";
+    port::panic(line.c_str());
+}
+
 }  // namespace
 
 void require_outside_sections(const detail::reader_state& self, const char* what,
                               const void* caller, const char* instead) noexcept {
-    if (detail::section_of(self) < detail::one_section) return;
+    if (detail::section_of(self) < detail::one_section) {
+        if (self.is_updater != 0) refuse_updater(what, caller);
+        return;
+    }
     text_line line;
     line << "nmircu: " << what << " called at " << caller
          << " inside a read-side critical section entered at " << self.entered_at;

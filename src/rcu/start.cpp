@@ -3,6 +3,7 @@
 // The engine's beginning in a process, and its second beginning in a forked child.
 #include "rcu/checked_order.hpp"
 #include "rcu/reclaimer.hpp"
+#include "rcu/stall.hpp"
 
 namespace nmircu::detail {
 
@@ -73,6 +74,7 @@ void engine_forked() noexcept {
         domain.shared.enter[phase_of(section)].store(1, std::memory_order_relaxed);
     }
     domain.waiting.store(0, std::memory_order_relaxed);
+    rcu::forget_stall_setting();
     rcu::adopt_backlog_in_child();
     rcu::forget_reclaimer_in_child();
 

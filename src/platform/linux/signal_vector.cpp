@@ -14,6 +14,7 @@
 #include <nmircu/platform/interrupt.hpp>
 #include <nmircu/platform/port.hpp>
 
+#include "platform/linux/ask_threads.hpp"
 #include "platform/linux/pt_regs.hpp"
 #include "platform/linux/signal_tag.hpp"
 #include "platform/lock.hpp"
@@ -37,12 +38,14 @@ namespace {
 struct signal_vector {
     int signal;
     bool attached;
+    bool dispatches;  // not for questions alone
     // Written before the trampoline is installed, constant afterwards.
     struct sigaction previous;
 };
 
 constinit lock attaching;
-constinit signal_vector vectors[] = {{perf_signal, false, {}}, {nmi_signal, false, {}}};
+constinit signal_vector vectors[] = {{perf_signal, false, false, {}},
+                                     {nmi_signal, false, false, {}}};
 constinit std::atomic<signal_filter> filter{nullptr};
 
 signal_vector& vector_of(int signal) noexcept {
@@ -106,8 +109,11 @@ void call_previous_owner(int signal, siginfo_t* info, ucontext_t* context) noexc
 
 void trampoline(int signal, siginfo_t* info, void* context) {
     const int saved_errno = errno;
+    const bool local = raised_by_us(info);
+    if (!local && answer_question(info, *static_cast<ucontext_t*>(context))) [[unlikely]]
+        return;
     pt_regs regs{static_cast<ucontext_t*>(context), info,
-                 raised_by_us(info) ? nmi_type::local : nmi_type::external, false};
+                 local ? nmi_type::local : nmi_type::external, false};
     detail::enter_section();
     if (regs.type != nmi_type::local || passes_filter(info)) do_nmi(&regs, 0);
     detail::exit_section();
@@ -122,6 +128,24 @@ sigset_t maskable_signals() noexcept {
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
         sigdelset(&set, fault);
     return set;
+}
+
+int install_locked(signal_vector& vector) noexcept {
+    // Asked for first: the trampoline may run the moment it is installed.
+    if (::sigaction(vector.signal, nullptr, &vector.previous) != 0) return errno;
+    struct sigaction action = {};
+    action.sa_sigaction = trampoline;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    action.sa_mask = maskable_signals();
+    if (::sigaction(vector.signal, &action, nullptr) != 0) return errno;
+    vector.attached = true;
+    return 0;
+}
+
+bool is_ours(int signal) noexcept {
+    struct sigaction action = {};
+    return ::sigaction(signal, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) != 0 &&
+           action.sa_sigaction == trampoline;
 }
 
 int queue_to(int thread_id) noexcept {
@@ -153,18 +177,23 @@ int attach_signal(int signal) noexcept {
     if (signal != perf_signal && signal != nmi_signal) return EINVAL;
     lock_guard guard(attaching);
     signal_vector& vector = vector_of(signal);
-    if (vector.attached) return 0;
-    // Asked for first: the trampoline may run the moment it is installed.
-    if (::sigaction(signal, nullptr, &vector.previous) != 0) return errno;
-    struct sigaction action = {};
-    action.sa_sigaction = trampoline;
-    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
-    action.sa_mask = maskable_signals();
-    if (::sigaction(signal, &action, nullptr) != 0) return errno;
-    vector.attached = true;
+    if (!vector.attached) {
+        if (const int error = install_locked(vector); error != 0) return error;
+    }
+    if (vector.dispatches) return 0;
+    vector.dispatches = true;
     // Handlers may retire from now on, and cannot create the thread that reclaims.
     detail::start_reclaimer_for_handlers();
     return 0;
+}
+
+bool attach_for_questions() noexcept {
+    // Who holds the lock may be waiting for what a stalled reader holds.
+    if (!attaching.try_acquire()) return false;
+    signal_vector& vector = vector_of(nmi_signal);
+    const bool attached = vector.attached ? is_ours(nmi_signal) : install_locked(vector) == 0;
+    attaching.release();
+    return attached;
 }
 
 void set_signal_filter(signal_filter next) noexcept {

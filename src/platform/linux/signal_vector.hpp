@@ -13,6 +13,11 @@ namespace nmircu::platform {
 // Context: thread. Returns 0 or an errno value. Idempotent.
 int attach_signal(int signal) noexcept;
 
+// Makes sure that nmi_signal finds the trampoline, for questions (ask_threads.hpp) and not for
+// dispatches: no reclaimer is started. Context: thread; waits for nobody. False: it cannot be done
+// just now, or the program has taken the signal for itself since.
+bool attach_for_questions() noexcept;
+
 // Asked about each of our own signals before it is dispatched; false swallows it (a duplicate,
 // say). Context of the filter: nmi, inside a read-side section; so one that is replaced is unused
 // after rcu_synchronize. Null: none.

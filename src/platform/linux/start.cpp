@@ -10,6 +10,7 @@
 #include <nmircu/platform/reader.hpp>
 #include <nmircu/rcu.hpp>
 
+#include "platform/linux/ask_threads.hpp"
 #include "platform/linux/environment.hpp"
 
 namespace nmircu::platform {
@@ -41,6 +42,7 @@ void forked() {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    forget_questions();
     detail::engine_forked();
     detail::dispatch_forked();
     pthread_sigmask(SIG_SETMASK, &before, nullptr);

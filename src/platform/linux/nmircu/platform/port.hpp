@@ -28,6 +28,10 @@ struct port {
     static bool start_thread(void (*function)(), const char* name) noexcept;
     // atexit(3).
     static void at_exit(void (*function)()) noexcept;
+    // Reads the threads' records from outside and interrupts those that cannot be read.
+    static bool ask_every_reader(const reader_question& question) noexcept;
+    // /proc/self/maps.
+    static void name_code(const void* address, char* out, std::size_t bytes) noexcept;
     static void report(const char* text) noexcept;
     [[noreturn]] static void panic(const char* text) noexcept;
 };
