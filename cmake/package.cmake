@@ -7,7 +7,7 @@ set(NMIRCU_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/nmircu)
 # Headers. The same-named ones of the chosen architecture and platform come with the public ones that
 # inline them; a platform's other headers are its own.
 install(DIRECTORY include/nmircu TYPE INCLUDE FILES_MATCHING PATTERN *.hpp PATTERN *.h)
-install(DIRECTORY src/arch/${NMIRCU_ARCH}/nmircu TYPE INCLUDE FILES_MATCHING PATTERN *.hpp)
+install(DIRECTORY src/arch/${NMIRCU_ARCH}/nmircu TYPE INCLUDE FILES_MATCHING PATTERN *.hpp PATTERN *.h)
 install(FILES src/platform/linux/nmircu/platform/reader.hpp
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nmircu/platform)
 

@@ -52,10 +52,13 @@
 
 #pragma GCC visibility push(default)
 
+// The interrupted registers, under the one name they have in C too. Defined by the platform; use
+// the accessors.
+struct pt_regs;
+
 namespace nmircu {
 
-// The interrupted registers. Defined by the platform; use the accessors.
-struct pt_regs;
+using ::pt_regs;
 
 // Context of the three: nmi, irq, signal; with the regs of the handler that is running.
 [[nodiscard]] std::uintptr_t instruction_pointer(const pt_regs* regs) noexcept;
@@ -81,7 +84,8 @@ void nmi_exit() noexcept;
 // have moved by the time it looks at the result.
 [[nodiscard]] int smp_processor_id() noexcept;
 
-// NMIs taken on `cpu` so far, exact. 0 for a CPU that does not exist. Context: any.
+// NMIs taken on `cpu` so far, exact. 0 for a CPU that does not exist. Context: any. Only a call
+// that overlaps the first nmi_set_entry may see too much.
 [[nodiscard]] std::uint64_t nmi_count(int cpu) noexcept;
 
 // The NMI's own work: enter; count; the callback if it handles it, else default_do_nmi; exit.
@@ -98,6 +102,22 @@ void default_do_nmi(pt_regs* regs) noexcept;
 void set_nmi_callback(nmi_callback_t callback) noexcept;
 // Back to the dummy callback, which handles nothing. Same caveat.
 void unset_nmi_callback() noexcept;
+// Returns 0. Context: any.
+int dummy_nmi_callback(pt_regs* regs, int cpu) noexcept;
+
+// A program's own do_nmi: what runs on each NMI, all of it. It calls nmi_enter first and nmi_exit
+// last, counts, and may call default_do_nmi in between. Context: nmi; the rules of a handler.
+using nmi_entry_t = void (*)(pt_regs* regs, long error_code);
+
+// Puts `program` behind the NMI vector in place of ours, and takes the interrupt (nmi_attach); null
+// restores ours. When it returns, nobody is inside the entry that was there before, nor will be:
+// its code may be unloaded. The vector is inside a section around the entry, before it looks for
+// it. Returns 0, or the errno value of nmi_attach; then nothing has changed. Context: thread,
+// outside any section, else the program is stopped with a message; blocks for a grace period; does
+// not allocate. A forked child keeps the entry. Cost: from the first call on, null or not, our
+// do_nmi counts with an atomic instruction: both it and a program's entry may then count, as
+// kernel_api.h's nmi_count(cpu), and no NMI is lost.
+int nmi_set_entry(nmi_entry_t program) noexcept;
 
 // local: raised by one of this library's sources or by nmi_raise. external: somebody else's signal
 // on our vector. unknown: asked, after everybody else, about an interrupt that nobody claimed.
@@ -291,6 +311,13 @@ int nmi_attach() noexcept;
 // thread; EAGAIN, too many signals pending. Context: any.
 int nmi_raise_self() noexcept;
 int nmi_raise(int tid) noexcept;
+
+namespace detail {
+
+// The word behind kernel_api.h's nmi_count(cpu). Atomic accesses only. Context: any.
+[[nodiscard]] std::uint64_t& nmi_count_word(int cpu) noexcept;
+
+}  // namespace detail
 
 }  // namespace nmircu
 

@@ -19,23 +19,18 @@ constexpr std::uint32_t most_record_bytes = 32768;  // what module.h promises
 
 constinit ring::writer the_rings;
 
-// The C interface has a type of its own for the same registers.
-const nmircu::pt_regs* core_regs(const ::pt_regs* regs) noexcept {
-    return reinterpret_cast<const nmircu::pt_regs*>(regs);
+std::uintptr_t host_instruction_pointer(const pt_regs* regs) noexcept {
+    return nmircu::instruction_pointer(regs);
 }
-
-std::uintptr_t host_instruction_pointer(const ::pt_regs* regs) noexcept {
-    return nmircu::instruction_pointer(core_regs(regs));
+std::uintptr_t host_user_stack_pointer(const pt_regs* regs) noexcept {
+    return nmircu::user_stack_pointer(regs);
 }
-std::uintptr_t host_user_stack_pointer(const ::pt_regs* regs) noexcept {
-    return nmircu::user_stack_pointer(core_regs(regs));
+std::uintptr_t host_frame_pointer(const pt_regs* regs) noexcept {
+    return nmircu::frame_pointer(regs);
 }
-std::uintptr_t host_frame_pointer(const ::pt_regs* regs) noexcept {
-    return nmircu::frame_pointer(core_regs(regs));
-}
-std::uint32_t host_walk_stack(const ::pt_regs* regs, std::uintptr_t* addresses,
+std::uint32_t host_walk_stack(const pt_regs* regs, std::uintptr_t* addresses,
                               std::uint32_t most) noexcept {
-    return platform::walk_stack(core_regs(regs), addresses, most);
+    return platform::walk_stack(regs, addresses, most);
 }
 
 void* host_record_reserve(std::uint32_t kind, std::uint32_t bytes) noexcept {
@@ -78,9 +73,9 @@ const nmi_host& host_table() noexcept {
     return table;
 }
 
-int call_module(void* cookie, nmircu::pt_regs* regs, int cpu) noexcept {
-    using module_handler = int (*)(::pt_regs*, int);
-    return reinterpret_cast<module_handler>(cookie)(reinterpret_cast<::pt_regs*>(regs), cpu);
+int call_module(void* cookie, pt_regs* regs, int cpu) noexcept {
+    using module_handler = int (*)(pt_regs*, int);
+    return reinterpret_cast<module_handler>(cookie)(regs, cpu);
 }
 
 }  // namespace nmircu::agent

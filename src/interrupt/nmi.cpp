@@ -3,15 +3,19 @@
 // The dispatch of a non-maskable interrupt. Everything here runs at any instruction of anybody's
 // code: no lock, no allocation, no unbounded loop.
 //
+//   take_nmi -> the program's own do_nmi, if it has set one (entry.cpp)
+//      |
 //   do_nmi -> nmi_enter -> count -> callback --handled--> nmi_exit
 //                                      |
 //                                      +--not handled--> default_do_nmi: chain of the type
 //                                             -> previous owner of the signal
 //                                             -> chain of unknown -> unknown
 #include <nmircu/arch/cpu.hpp>
+#include <nmircu/detail/lifecycle.hpp>
 #include <nmircu/platform/interrupt.hpp>
 
 #include "interrupt/chain_walk.hpp"
+#include "interrupt/entry.hpp"
 #include "interrupt/nmi_chains.hpp"
 #include "interrupt/rate_limit.hpp"
 #include "platform/text.hpp"
@@ -23,16 +27,9 @@ namespace interrupt {
 constinit std::atomic<const chain*> chains[nmi_type_count];
 handler_row nmi_handler_rows[detail::max_cpus];
 chain_row nmi_chain_rows[detail::max_cpus];
+nmi_row nmi_rows[detail::max_cpus];
 
 namespace {
-
-struct alignas(detail::slot_bytes) nmi_row {
-    count_words taken;
-    count_words timed;
-    count_words cycles;
-    std::uint64_t longest_cycles;  // atomic accesses only
-};
-nmi_row nmi_rows[detail::max_cpus];
 
 constinit count_words unknown{}, forwarded{}, swallowed{};
 constinit std::atomic<std::uint32_t> timing_interval{16};
@@ -40,9 +37,6 @@ constinit std::atomic<std::uint64_t> longest_allowed_ns{1'000'000};
 constinit std::atomic<nmi_unknown_policy> unknown_policy{nmi_unknown_policy::report};
 constinit rate_limit unknown_reports, slow_reports;
 
-int dummy_nmi_callback(pt_regs*, int) {
-    return 0;
-}
 constinit std::atomic<std::remove_pointer_t<nmi_callback_t>*> nmi_callback{dummy_nmi_callback};
 // By type. Null: none.
 constinit std::atomic<std::remove_pointer_t<nmi_emergency_t>*> emergency[nmi_type_count];
@@ -132,7 +126,40 @@ void default_action(pt_regs* regs, int cpu) noexcept {
     take_unknown(regs, cpu);
 }
 
+enum class counting { per_cpu, shared };
+
+template <counting How>
+[[gnu::always_inline]] inline void dispatch(pt_regs* regs) noexcept {
+    nmi_enter();
+    const int cpu = smp_processor_id();
+    if constexpr (How == counting::per_cpu) {
+        add_per_cpu<detail::slot_shift>(platform::this_reader(), nmi_rows[0].taken, cpu, 1);
+    } else {
+        nmi_rows[cpu].taken.add_shared(1);
+    }
+    const nmi_callback_t callback = rcu_dereference(nmi_callback);
+    // The dummy declines everything; asking it would cost as much as a handler's count.
+    if (callback == dummy_nmi_callback || ask_callback(callback, regs, cpu) == 0) {
+        default_action(regs, cpu);
+    }
+    nmi_exit();
+}
+
+// Named, so that reports can say whose code an NMI is in.
+[[gnu::noinline]] void call_entry(nmi_entry_t function, pt_regs* regs, long error_code) noexcept {
+    detail::reader_state& self = platform::this_reader();
+    detail::running_handler running{"do_nmi", reinterpret_cast<const void*>(function),
+                                    self.handler};
+    self.handler = &running;
+    function(regs, error_code);
+    self.handler = running.outer;
+}
+
 }  // namespace
+
+void take_counted(pt_regs* regs, long) noexcept {
+    dispatch<counting::shared>(regs);
+}
 
 void check_longest(const char* name, std::uint64_t cycles) noexcept {
     // Relaxed: a setting.
@@ -167,23 +194,30 @@ int smp_processor_id() noexcept {
     return static_cast<int>(platform::port::current_cpu());
 }
 
-std::uint64_t nmi_count(int cpu) noexcept {
-    if (cpu < 0 || unsigned(cpu) >= detail::max_cpus) return 0;
-    return interrupt::nmi_rows[cpu].taken.read();
+// The caller is inside a section: see lifecycle.hpp.
+void detail::take_nmi(pt_regs* regs, long error_code) noexcept {
+    const nmi_entry_t entry = rcu_dereference(interrupt::current_entry);
+    if (entry == nullptr) [[likely]] {
+        interrupt::dispatch<interrupt::counting::per_cpu>(regs);
+    } else {
+        interrupt::call_entry(entry, regs, error_code);
+    }
 }
 
+// Called by somebody who is not our vector: a section of its own, so that nmi_set_entry knows when
+// the last plain addition is over.
 void do_nmi(pt_regs* regs, long) noexcept {
-    nmi_enter();
-    const int cpu = smp_processor_id();
-    interrupt::add_per_cpu<detail::slot_shift>(platform::this_reader(),
-                                               interrupt::nmi_rows[0].taken, cpu, 1);
-    const nmi_callback_t callback = rcu_dereference(interrupt::nmi_callback);
-    // The dummy declines everything; asking it would cost as much as a handler's count.
-    if (callback == interrupt::dummy_nmi_callback ||
-        interrupt::ask_callback(callback, regs, cpu) == 0) {
-        interrupt::default_action(regs, cpu);
+    detail::enter_section();
+    if (rcu_dereference(interrupt::current_entry) == nullptr) {
+        interrupt::dispatch<interrupt::counting::per_cpu>(regs);
+    } else {
+        interrupt::dispatch<interrupt::counting::shared>(regs);
     }
-    nmi_exit();
+    detail::exit_section();
+}
+
+int dummy_nmi_callback(pt_regs*, int) noexcept {
+    return 0;
 }
 
 void default_do_nmi(pt_regs* regs) noexcept {
@@ -199,7 +233,7 @@ void set_nmi_callback(nmi_callback_t callback) noexcept {
 }
 
 void unset_nmi_callback() noexcept {
-    rcu_assign_pointer(interrupt::nmi_callback, interrupt::dummy_nmi_callback);
+    rcu_assign_pointer(interrupt::nmi_callback, dummy_nmi_callback);
 }
 
 std::uint64_t nmi_unknown_count() noexcept {

@@ -4,6 +4,7 @@
 // registry, which does the work (handler_registry.cpp).
 #include <nmircu/nmi.hpp>
 
+#include "interrupt/entry.hpp"
 #include "interrupt/nmi_chains.hpp"
 #include "rcu/engine.hpp"
 
@@ -191,6 +192,7 @@ namespace detail {
 
 void dispatch_forked() noexcept {
     registry.forked();
+    entry_forked();
 }
 
 }  // namespace detail

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// What a platform calls in the layers above it when the program starts and when it forks.
+// What a platform calls in the layers above it: when the program starts, when it forks, and when an
+// NMI arrives.
 #pragma once
 
+struct pt_regs;
+
 namespace nmircu::detail {
+
+// Context: nmi, inside a section that the platform enters before and leaves afterwards, both in
+// permanent code: runs the program's own do_nmi if nmi_set_entry has set one, else ours.
+void take_nmi(pt_regs* regs, long error_code) noexcept;
 
 enum class barrier_choice { best, symmetric };
 

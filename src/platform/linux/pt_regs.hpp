@@ -8,13 +8,9 @@
 
 #include <nmircu/nmi.hpp>
 
-namespace nmircu {
-
 struct pt_regs {
     ucontext_t* context;
     siginfo_t* info;
-    nmi_type type;
+    nmircu::nmi_type type;
     bool forward;  // set by hand_to_previous_owner
 };
-
-}  // namespace nmircu

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The trampoline: from a signal to do_nmi and back. It enters a read-side section before any
+// The trampoline: from a signal to take_nmi and back. It enters a read-side section before any
 // pointer to code that could go away is loaded, and leaves it here, in permanent code.
 #include "platform/linux/signal_vector.hpp"
 
@@ -115,7 +115,9 @@ void trampoline(int signal, siginfo_t* info, void* context) {
     pt_regs regs{static_cast<ucontext_t*>(context), info,
                  local ? nmi_type::local : nmi_type::external, false};
     detail::enter_section();
-    if (regs.type != nmi_type::local || passes_filter(info)) do_nmi(&regs, 0);
+    if (regs.type != nmi_type::local || passes_filter(info)) {
+        detail::take_nmi(&regs, 0);
+    }
     detail::exit_section();
     errno = saved_errno;
     if (regs.forward) call_previous_owner(signal, info, regs.context);

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include <nmircu/arch/dependent_load.h>
+
 namespace nmircu::arch {
 
 // Nanoseconds stand in for cycles.
@@ -24,9 +26,7 @@ inline void spin_hint() noexcept {}
 }
 
 [[gnu::always_inline]] inline void dependent_load_barrier() noexcept {
-#ifdef __alpha__
-    asm volatile("mb" ::: "memory");
-#endif
+    nmircu_dependent_load_barrier();
 }
 
 }  // namespace nmircu::arch
