@@ -26,13 +26,19 @@
 
 extern char** environ;
 
+// Functions with a section of their own; the linker says where those begin and end.
+extern "C" {
+extern const char __start_burn_some_code[], __stop_burn_some_code[];
+extern const char __start_recurse_code[], __stop_recurse_code[];
+}
+
 namespace {
 
 std::atomic<bool> end{false};
 std::atomic<unsigned long> burnt{0};
 std::vector<std::thread>& threads = *new std::vector<std::thread>;  // survives exit
 
-__attribute__((noinline)) void burn_some() {
+__attribute__((noinline, section("burn_some_code"))) void burn_some() {
     for (int i = 0; i < 1000; ++i)
         burnt.fetch_add(1, std::memory_order_relaxed);
 }
@@ -51,7 +57,7 @@ std::string burn(std::istream& words) {
 }
 
 // Burns below that many calls of itself.
-__attribute__((noinline)) void recurse(int depth) {
+__attribute__((noinline, section("recurse_code"))) void recurse(int depth) {
     if (depth > 0) {
         recurse(depth - 1);
     } else {
@@ -67,11 +73,13 @@ std::string burn_deep(std::istream& words) {
     return "burning";
 }
 
-// Where the functions are, in the order in which they call each other.
+// Where the two functions begin and end, in the order in which they call each other.
 std::string where(std::istream&) {
     std::ostringstream out;
-    for (auto* function : {reinterpret_cast<void*>(burn_some), reinterpret_cast<void*>(recurse)})
-        out << reinterpret_cast<std::uintptr_t>(function) << ' ';
+    for (const char* const address : {__start_burn_some_code, __stop_burn_some_code,
+                                      __start_recurse_code, __stop_recurse_code}) {
+        out << reinterpret_cast<std::uintptr_t>(address) << ' ';
+    }
     return out.str();
 }
 

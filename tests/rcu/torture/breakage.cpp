@@ -63,8 +63,8 @@ void break_it(const options& want, char** argv) {
             return free_early();
         case breakage::relaxed_scan:
             give_up(skipped,
-                    "SKIPPED: relaxed-scan: this CPU does not reorder loads, so a scan of relaxed "
-                    "loads is not weaker here; models/ has the execution");
+                    "SKIPPED: relaxed-scan: x86 does not reorder loads, so a scan of relaxed loads "
+                    "is not weaker there, and nothing is built for other CPUs; see models/");
     }
 }
 
