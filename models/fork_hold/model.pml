@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // A fork keeps out of the reclaimer's work: src/rcu/fork_gate.hpp. The reclaimer runs two deleters; a
-// thread forks twice. A sleeping fork may wake up by itself and look again; that it goes on without
-// having seen the end of the work when all its time is up is left out.
+// thread forks twice. A sleeping fork sleeps until it is woken: its time, which is up in the end, is
+// left out, as it must not be what it lives by.
 //
 // Properties: no copy is made in the middle of a deleter, and a copy has all that a finished one
-// wrote; the reclaimer is not left asleep when nothing else can happen any more.
+// wrote; neither the reclaimer nor a fork is left asleep when nothing else can happen any more.
 //
 // A deleter is two stores. They, and the reclaimer's store of `doing_`, wait in its store
 // buffer: the deleter's in `first` and `second`, drained in any order; a release of `doing_`
@@ -75,6 +75,19 @@ inline store_run(value) {
 
 inline wake_fork() { fork_asleep = false }
 
+// end(): the release, the fence, the look, and the call. A look may be early without the fence.
+inline end_work() {
+    store_run(0);  // [FG-2]
+#ifndef FG5_NO_FENCE
+    atomic { drain_run(); drain_deleter(); early_forks = NONE }  // [FG-5]
+#endif
+    load_forks();
+    if
+    :: seen != 0 -> atomic { drain_run(); wake_fork() }  // the kernel's own barriers
+    :: else
+    fi
+}
+
 inline let_forks_pass() {
     do
     :: store_run(1);
@@ -85,11 +98,11 @@ inline let_forks_pass() {
        if
        :: seen == 0 -> break
        :: else ->
-           store_run(0);  // [FG-2]
-           atomic { drain_run(); wake_fork() }  // the kernel's own barriers
+           waited_for = seen;
+           end_work();
            atomic {
                if
-               :: forks == seen -> reclaimer_asleep = true
+               :: forks == waited_for -> drain_run(); reclaimer_asleep = true
                :: else
                fi
            }
@@ -99,7 +112,7 @@ inline let_forks_pass() {
 }
 
 active proctype reclaimer() {
-    byte deleter, seen;
+    byte deleter, seen, waited_for;
     let_forks_pass();
     do
     :: deleter < DELETERS ->
@@ -113,12 +126,7 @@ active proctype reclaimer() {
         deleter++
     :: else -> break
     od;
-    store_run(0);  // [FG-2]
-    load_forks();
-    if
-    :: seen != 0 -> atomic { drain_run(); wake_fork() }
-    :: else
-    fi
+    end_work()
 }
 
 active proctype forking_thread() {
@@ -146,10 +154,7 @@ active proctype forking_thread() {
                    :: else
                    fi
                }
-               if
-               :: !fork_asleep
-               :: atomic { fork_asleep -> fork_asleep = false }  // its time is up
-               fi
+               !fork_asleep
            fi
         od;
         atomic {
@@ -172,5 +177,5 @@ active proctype forking_thread() {
 }
 
 active proctype watch() {
-    timeout -> assert(!reclaimer_asleep)
+    timeout -> assert(!reclaimer_asleep); assert(!fork_asleep)
 }

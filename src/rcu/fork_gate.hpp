@@ -5,7 +5,7 @@
 // copy is made. Thread context, except where said.
 //
 //   variable   written by       read by          protection
-//   doing      who reclaims     fork, futex      [FG-1] with [FG-3]; [FG-2] with [FG-4]
+//   doing      who reclaims     fork, futex      [FG-1], [FG-5] with [FG-3]; [FG-2] with [FG-4]
 //   forks      forks            who reclaims     as above
 #pragma once
 
@@ -39,8 +39,11 @@ class fork_gate {
         // [FG-2] release: what was done precedes the copy. Partner: the acquire at [FG-4].
         // Weakened: the child sees half of it.
         doing_.store(nothing, std::memory_order_release);
-        // Relaxed: a fork that is missed sees `nothing`, or sleeps its time out.
-        if (forks_.load(std::memory_order_relaxed) != 0) platform::port::wake_all(doing_);
+        // [FG-5] seq_cst fence: the end precedes the look at who waits for it. Partner: [FG-3].
+        // Weakened: a fork that sleeps is not woken, and sleeps its time out.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (forks_.load(std::memory_order_relaxed) != 0)
+            platform::port::wake_all(doing_);  // [FG-5]
     }
 
     // Between two pieces of work. Relaxed: a fork that is missed now is seen after the next one.
@@ -55,7 +58,7 @@ class fork_gate {
     // is being done; nothing new begins until release.
     void hold(work allowed, std::uint64_t most_ns) noexcept {
         forks_.fetch_add(1, std::memory_order_relaxed);  // ordered by the fence
-        // [FG-3] seq_cst fence: the announcement precedes the look. Partner: [FG-1].
+        // [FG-3] seq_cst fence: the announcement precedes the look. Partners: [FG-1], [FG-5].
         // Weakened: as there.
         std::atomic_thread_fence(std::memory_order_seq_cst);
         const std::uint64_t start = platform::port::now_ns();

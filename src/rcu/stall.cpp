@@ -127,7 +127,9 @@ void show_state(line& out, const rcu_stalled_reader& reader) noexcept {
 
 void show_section(line& out, const rcu_stalled_reader& reader) noexcept {
     out << "inside a read-side critical section entered at " << code{reader.entered_at};
-    if (reader.nesting > 1) out << " (and " << reader.nesting - 1 << " within it)";
+    // An NMI's own are no news.
+    if (reader.nesting > 1 && reader.nmi_depth == 0)
+        out << " (and " << reader.nesting - 1 << " within it)";
     if (reader.nmi_depth != 0 && reader.handlers == 0) out << ", in an NMI";
     for (unsigned i = 0; i < reader.handlers; ++i) {
         out << (i == 0 ? ", in " : ", which interrupted ");
