@@ -5,6 +5,7 @@
 
 #include <nmircu/arch/cpu.hpp>
 
+#include "interrupt/handler_check.hpp"
 #include "interrupt/handler_counts.hpp"
 
 namespace nmircu::interrupt {
@@ -25,6 +26,7 @@ template <bool Timed>
                                                 pt_regs* regs, int number, int cpu) noexcept {
     detail::running_handler running{nullptr, nullptr, self.handler};
     self.handler = &running;
+    handler_check check(self);
     walked result{0, 0};
     std::uint64_t claimed = 0;  // bit i: entry i
     [[maybe_unused]] std::uint64_t last = 0;
@@ -35,7 +37,9 @@ template <bool Timed>
         const handler_function function = function_of(*entry);
         running.name = entry->name;
         running.function = reinterpret_cast<const void*>(function);
+        check.calls(running.name, running.function);
         const int handled = function(entry->cookie, regs, number);
+        check.returned();
         result.events += handled;
         if (handled != 0) claimed |= bit;
         if constexpr (Timed) {

@@ -16,6 +16,7 @@
 
 #include "interrupt/chain_walk.hpp"
 #include "interrupt/entry.hpp"
+#include "interrupt/handler_check.hpp"
 #include "interrupt/nmi_chains.hpp"
 #include "interrupt/rate_limit.hpp"
 #include "platform/text.hpp"
@@ -109,7 +110,10 @@ int ask_callback(nmi_callback_t callback, pt_regs* regs, int cpu) noexcept {
     detail::running_handler running{"nmi callback", reinterpret_cast<const void*>(callback),
                                     self.handler};
     self.handler = &running;
+    handler_check check(self);
+    check.calls(running.name, running.function);
     const int handled = callback(regs, cpu);
+    check.returned();
     self.handler = running.outer;
     return handled;
 }
@@ -151,7 +155,10 @@ template <counting How>
     detail::running_handler running{"do_nmi", reinterpret_cast<const void*>(function),
                                     self.handler};
     self.handler = &running;
+    handler_check check(self);
+    check.calls(running.name, running.function);
     function(regs, error_code);
+    check.returned();
     self.handler = running.outer;
 }
 
@@ -182,6 +189,9 @@ void nmi_enter() noexcept {
 }
 
 void nmi_exit() noexcept {
+    if constexpr (detail::checks_misuse) {
+        interrupt::require_nmi("nmi_exit", __builtin_return_address(0));
+    }
     --platform::this_reader().nmi_depth;
     detail::exit_section();
 }
@@ -221,6 +231,9 @@ int dummy_nmi_callback(pt_regs*, int) noexcept {
 }
 
 void default_do_nmi(pt_regs* regs) noexcept {
+    if constexpr (detail::checks_misuse) {
+        interrupt::require_nmi("default_do_nmi", __builtin_return_address(0));
+    }
     interrupt::default_action(regs, smp_processor_id());
 }
 

@@ -14,6 +14,11 @@ namespace {
 using platform::text_line;
 
 void name_handler(text_line<>& line, const detail::reader_state& self) noexcept {
+    // Of the two, the one that is there also after the handler was left by longjmp.
+    if (self.called_name != nullptr) {
+        line << ", in handler " << self.called_name << " (" << self.called_function << ")";
+        return;
+    }
     if (self.handler == nullptr) return;
     line << ", in handler " << self.handler->name << " (" << self.handler->function << ")";
 }

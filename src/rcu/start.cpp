@@ -3,6 +3,7 @@
 // The engine's beginning in a process, and its second beginning in a forked child.
 #include "rcu/checked_order.hpp"
 #include "rcu/reclaimer.hpp"
+#include "rcu/retire_calls.hpp"
 #include "rcu/stall.hpp"
 
 namespace nmircu::detail {
@@ -14,6 +15,7 @@ void leave_engine_unchecked() noexcept {
     if (!platform::is_watched_blindly()) return;
     platform::leave_unchecked(rcu::engine);
     platform::leave_unchecked(default_domain);
+    platform::leave_unchecked(rcu::noted_calls);
     rcu::leave_lists_unchecked();
     rcu::leave_reclaimer_unchecked();
     default_domain.watched.store(1, std::memory_order_relaxed);  // a setting

@@ -104,6 +104,11 @@ struct reader_state {
     const void* entered_frame_at;
     // The instruction at which the latest claimed NMI stood for several events; 0 if for one.
     std::uintptr_t claimed_several_at;
+    // The same, of the dispatcher: the handler it is inside, in memory that outlives it, and the
+    // frame of the interrupt's entry.
+    const char* called_name;
+    const void* called_function;
+    const void* dispatch_frame;
 };
 
 }  // namespace nmircu::detail

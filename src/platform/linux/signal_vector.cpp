@@ -18,6 +18,7 @@
 #include "platform/linux/pt_regs.hpp"
 #include "platform/linux/signal_tag.hpp"
 #include "platform/lock.hpp"
+#include "platform/text.hpp"
 
 namespace nmircu {
 
@@ -107,6 +108,24 @@ void call_previous_owner(int signal, siginfo_t* info, ucontext_t* context) noexc
     }
 }
 
+// Before and after a dispatch, in debug builds. Dispatches on one thread nest on one stack: who
+// took the first of them onto the alternate stack has the others there. So one that is still open
+// and does not lie above this one was left by longjmp or an exception. Returns what to put back.
+[[maybe_unused]] const void* begin_dispatch(const void* frame) noexcept {
+    detail::reader_state& self = this_reader();
+    const void* const outer = self.dispatch_frame;
+    if (outer != nullptr && outer <= frame) {
+        text_line line;
+        line << "nmircu: handler " << self.called_name << " (" << self.called_function
+             << ") did not return: it was left by longjmp or an exception, inside the section "
+                "entered at "
+             << self.entered_at;
+        port::panic(line.c_str());
+    }
+    self.dispatch_frame = frame;
+    return outer;
+}
+
 void trampoline(int signal, siginfo_t* info, void* context) {
     const int saved_errno = errno;
     const bool local = raised_by_us(info);
@@ -114,11 +133,14 @@ void trampoline(int signal, siginfo_t* info, void* context) {
         return;
     pt_regs regs{static_cast<ucontext_t*>(context), info,
                  local ? nmi_type::local : nmi_type::external, false};
+    [[maybe_unused]] const void* outer = nullptr;
+    if constexpr (detail::checks_misuse) outer = begin_dispatch(__builtin_frame_address(0));
     detail::enter_section();
     if (regs.type != nmi_type::local || passes_filter(info)) {
         detail::take_nmi(&regs, 0);
     }
     detail::exit_section();
+    if constexpr (detail::checks_misuse) this_reader().dispatch_frame = outer;
     errno = saved_errno;
     if (regs.forward) call_previous_owner(signal, info, regs.context);
 }

@@ -32,7 +32,10 @@ __thread detail::reader_state reader_state_of_this_thread
                                                   .unlocked_at = nullptr,
                                                   .entered_frame = nullptr,
                                                   .entered_frame_at = nullptr,
-                                                  .claimed_several_at = 0};
+                                                  .claimed_several_at = 0,
+                                                  .called_name = nullptr,
+                                                  .called_function = nullptr,
+                                                  .dispatch_frame = nullptr};
 
 namespace {
 
