@@ -588,6 +588,7 @@ TEST(stall_misuse, a_handler_that_waits_for_a_grace_period_is_refused) {
         std::fputs("cannot install a seccomp filter\n", stderr);
         _exit(3);
     }
+    seccomp_release(filter);
 }
 
 }  // namespace

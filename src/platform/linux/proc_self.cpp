@@ -87,7 +87,7 @@ bool exists(std::uint32_t thread) noexcept {
 bool blocks(std::uint32_t thread, int signal) noexcept {
     static constexpr char key[] = "\nSigBlk:\t";
     // The list of groups before the key may be long; then it is not known.
-    char text[4096];
+    char text[2048];
     if (!read_task_file(thread, "status", text, sizeof(text))) return false;
     const char* at = std::strstr(text, key);
     if (at == nullptr) return false;
@@ -200,8 +200,8 @@ class map_lines {
 
     int file_;
     long filled_ = 0, at_ = 0;
-    char buffer_[1024];
-    char line_[512];
+    char buffer_[512];
+    char line_[384];
 };
 
 struct mapping {
@@ -241,7 +241,7 @@ void port::name_code(const void* address, char* out, std::size_t bytes) noexcept
     out[0] = '\0';
     const auto wanted = reinterpret_cast<std::uintptr_t>(address);
     // An object's mappings follow one another; its first is where it is loaded.
-    char path[512] = "";
+    char path[384] = "";
     std::uintptr_t loaded_at = 0;
     map_lines lines;
     while (const char* const line = lines.next()) {

@@ -27,7 +27,7 @@ class task_walk {
     int directory_;
     long filled_ = 0, at_ = 0;
     std::size_t listed_ = 0;
-    alignas(8) char buffer_[4096];
+    alignas(8) char buffer_[1024];  // small: the caller may be on any stack
 };
 
 struct task_status {
