@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Functions whose generated code code_test.py looks at.
+#include <nmircu/kernel_api.h>
 #include <nmircu/rcu.hpp>
 
 namespace {
@@ -15,6 +16,11 @@ extern "C" {
 
 object* dereference(const std::atomic<object*>& pointer) {
     return nmircu::rcu_dereference(pointer);
+}
+
+// The kernel's spelling, on a pointer that is not atomic; what C's macro expands to.
+object* dereference_plain(object* const& pointer) {
+    return rcu_dereference(pointer);
 }
 
 void section() {

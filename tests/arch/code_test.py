@@ -65,6 +65,7 @@ class Code(unittest.TestCase):
 
     def test_dereference(self):
         self.assertEqual(DEREFERENCE[machine], self.instructions("dereference"))
+        self.assertEqual(DEREFERENCE[machine], self.instructions("dereference_plain"))
 
     def test_a_stronger_or_weaker_load_would_be_seen(self):
         expected = DEREFERENCE[machine]
