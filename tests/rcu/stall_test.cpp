@@ -307,6 +307,21 @@ TEST(stall, names_every_reader_and_nobody_else) {
     EXPECT_EQ(stall.readers.size(), 2u);
 }
 
+TEST(stall, a_reader_that_came_later_is_not_named) {
+    stall_log log;
+    reader_thread old(spin_in_section);
+    std::thread waiting = updater();
+    log.wait_for(0);
+    reader_thread later(spin_in_section);
+    const std::size_t so_far = log.all().size();
+    const told stall = log.wait_for(so_far + 1);
+    old.leave();
+    waiting.join();
+    expect_named(stall, old);
+    EXPECT_EQ(stall.find(later.id()), nullptr);
+    EXPECT_EQ(stall.report.sections, 1u);
+}
+
 // More than the questions that can be under way, and than a report has room for.
 TEST(stall, counts_the_readers_beyond_the_sixteenth) {
     constexpr unsigned many = nmircu::platform::most_questions + 6;
