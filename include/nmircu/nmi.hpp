@@ -303,12 +303,18 @@ void nmi_set_timing_interval(std::uint32_t interval) noexcept;
 void nmi_set_longest_allowed(std::uint64_t ns) noexcept;
 
 // Takes the interrupt: installs the permanent trampoline. Context: thread. Idempotent.
-// Returns 0, or an errno value (Linux only).
+// Returns 0, or an errno value (Linux only): EBUSY, the program has installed a handler of its own
+// over ours since; no NMI arrives until it takes it away again.
+//
+// From then on a fault (SIGSEGV, SIGBUS, SIGFPE, SIGILL) inside a handler is reported on stderr
+// with the handler's name before it ends the program; only for those of the four whose action is
+// the default one at the first call, and not at all with NMIRCU_FAULT_REPORTS=0 in the environment.
 int nmi_attach() noexcept;
 
 // Raises an NMI on the calling thread (handled before it returns, unless the thread has the signal
 // blocked), or on the thread `tid` of this process. Returns 0 or an errno value: ESRCH, no such
-// thread; EAGAIN, too many signals pending. Context: any.
+// thread; EAGAIN, too many signals pending; EBUSY, nobody has attached, or the program has taken
+// the signal for itself since. Context: any.
 int nmi_raise_self() noexcept;
 int nmi_raise(int tid) noexcept;
 

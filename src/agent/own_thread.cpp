@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "platform/linux/libc_signals.hpp"
 #include "platform/linux/thread_list.hpp"
 
 namespace nmircu::agent {
@@ -51,10 +52,10 @@ int start_own_thread(const char* name, void (*function)(), create_function creat
     // Inherited by the thread. libc's own two signals stay open: setuid needs them everywhere.
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    platform::libc.set_mask(SIG_SETMASK, &all, &before);
     pthread_t thread;
     const int error = create(&thread, &attributes, run, start);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    platform::libc.set_mask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
     if (error != 0) delete start;
     return error;

@@ -21,6 +21,7 @@
 
 #include <agent/code_object.hpp>
 #include <agent/control.hpp>
+#include <agent/interpose_signals.hpp>
 #include <agent/own_thread.hpp>
 #include <agent/protocol.hpp>
 
@@ -123,6 +124,7 @@ void unblock_nmis() {
     const int saved_errno = errno;
     const int channel = take_channel_variable();
     forget_preload();
+    use_libcs_signals();
     detail::expect_no_retiring_handlers();  // modules cannot: one thread less in the program
     nmi_attach();
     unblock_nmis();
@@ -191,7 +193,7 @@ void* run_thread(void* argument) {
 }  // namespace
 }  // namespace nmircu::agent
 
-// The one symbol exported: every thread the program or a library of its creates begins in
+// Exported: every thread the program or a library of its creates begins in
 // run_thread, so that it can be interrupted from its first moments.
 extern "C" __attribute__((visibility("default"))) int pthread_create(
     pthread_t* thread, const pthread_attr_t* attributes, void* (*function)(void*), void* argument) {

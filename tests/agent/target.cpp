@@ -93,6 +93,50 @@ std::string burn_blocked(std::istream&) {
     return "burning";
 }
 
+// The same, but the thread blocks them itself once it runs, in both ways there are.
+std::string burn_blocking(std::istream&) {
+    std::atomic<int> ready{0};
+    threads.emplace_back([&ready] {
+        sigset_t all, now;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, nullptr);
+        sigprocmask(SIG_SETMASK, &all, nullptr);
+        pthread_sigmask(SIG_BLOCK, nullptr, &now);
+        ready = sigismember(&now, SIGUSR1) == 1 ? 1 : 2;
+        burn_until_end();
+    });
+    while (ready == 0) {
+    }
+    return ready == 1 ? "burning" : "SIGUSR1 is not blocked";
+}
+
+std::atomic<int> own_signals_seen{0};
+void own_handler(int) {
+    own_signals_seen.fetch_add(1);
+}
+
+// Takes the two signals for itself, as a program that never heard of us may: what it asks for is
+// what it set, and what is sent to it arrives.
+std::string own_signals(std::istream&) {
+    struct sigaction mine = {}, before = {}, now = {};
+    mine.sa_handler = own_handler;
+    if (sigaction(SIGTRAP, &mine, &before) != 0) return "sigaction failed";
+    if (before.sa_handler != SIG_DFL) return "somebody was there before";
+    if (signal(SIGSTKFLT, own_handler) != SIG_DFL) return "signal found somebody";
+    for (const int signo : {SIGTRAP, SIGSTKFLT}) {
+        sigaction(signo, nullptr, &now);
+        if (now.sa_handler != own_handler) return "sigaction tells of another handler";
+        raise(signo);
+    }
+    mine.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGSTKFLT, &mine, nullptr);
+    raise(SIGSTKFLT);
+    sigaction(SIGSTKFLT, nullptr, &now);
+    if (now.sa_handler != SIG_DFL) return "SA_RESETHAND did not reset";
+    sigaction(SIGSTKFLT, &mine, nullptr);
+    return "own " + std::to_string(own_signals_seen);
+}
+
 // Short-lived threads, one after the other, each of which burns for its whole life.
 std::string churn(std::istream& words) {
     int count = 0;
@@ -228,15 +272,27 @@ std::string stop_burning(std::istream&) {
 }
 
 const std::map<std::string, std::function<std::string(std::istream&)>> commands = {
-    {"burn", burn},           {"burn_deep", burn_deep},
-    {"where", where},         {"burn_blocked", burn_blocked},
-    {"churn", churn},         {"third_party", third_party},
-    {"close_all", close_all}, {"lowest_fd", lowest_fd},
-    {"fork", fork_child},     {"fork_many", fork_many},
-    {"set_user", set_user},   {"fork_and_keep", fork_and_keep},
-    {"spawn_env", spawn_env}, {"own_env", own_env},
-    {"own_mask", own_mask},   {"exec", replace_by},
-    {"stop", stop_burning},   {"alive", [](std::istream&) { return std::string("yes"); }},
+    {"burn", burn},
+    {"burn_deep", burn_deep},
+    {"where", where},
+    {"burn_blocked", burn_blocked},
+    {"burn_blocking", burn_blocking},
+    {"own_signals", own_signals},
+    {"own_signals_seen", [](std::istream&) { return std::to_string(own_signals_seen); }},
+    {"churn", churn},
+    {"third_party", third_party},
+    {"close_all", close_all},
+    {"lowest_fd", lowest_fd},
+    {"fork", fork_child},
+    {"fork_many", fork_many},
+    {"set_user", set_user},
+    {"fork_and_keep", fork_and_keep},
+    {"spawn_env", spawn_env},
+    {"own_env", own_env},
+    {"own_mask", own_mask},
+    {"exec", replace_by},
+    {"stop", stop_burning},
+    {"alive", [](std::istream&) { return std::string("yes"); }},
 };
 
 }  // namespace

@@ -68,6 +68,23 @@ TEST_P(threads, those_that_block_every_signal_before_they_start) {
     EXPECT_EQ(target.status().number("source", 3), 0u);  // nobody is unreachable
 }
 
+TEST_P(threads, those_that_block_every_signal_while_they_run) {
+    start();
+    EXPECT_EQ(target.tell("burn_blocking"), "burning");
+    EXPECT_TRUE(wait_for_threads(1));
+    EXPECT_EQ(target.status().number("source", 3), 0u);
+}
+
+TEST_P(threads, of_a_program_that_takes_our_signals_for_itself) {
+    target.tell("burn 1");
+    start();
+    ASSERT_TRUE(wait_for_threads(1));
+    EXPECT_EQ(target.tell("own_signals"), "own 3");
+    target.tell("burn 1");
+    EXPECT_TRUE(wait_for_threads(2));
+    EXPECT_EQ(target.tell("own_signals_seen"), "3");  // none of ours
+}
+
 TEST_P(threads, those_that_a_library_creates) {
     start();
     EXPECT_EQ(target.tell(std::string("third_party ") + THIRD_PARTY), "burning");

@@ -6,7 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <nmircu/nmi.hpp>
@@ -18,6 +20,7 @@
 namespace {
 
 using nmircu::platform::attach_signal;
+using nmircu::platform::exchange_owner;
 using nmircu::platform::nmi_signal;
 using nmircu::platform::perf_signal;
 
@@ -149,6 +152,61 @@ TEST(previous_owner, may_leave_by_longjmp) {
                   }
                   nmircu::rcu_synchronize();  // would wait for ever for a section left open
                   return nmircu::nmi_forwarded_count() == 100 ? 0 : 2;
+              }),
+              0);
+}
+
+TEST(previous_owner, one_that_asked_for_one_call_is_called_once) {
+    EXPECT_EQ(in_child([] {
+                  own(nmi_signal, plain_owner, static_cast<int>(SA_RESETHAND));
+                  if (attach_signal(nmi_signal) != 0) return 1;
+                  raise(nmi_signal);
+                  if (seen != nmi_signal) return 2;
+                  raise(nmi_signal);
+                  return 3;
+              }),
+              128 + nmi_signal);
+}
+
+TEST(previous_owner, a_signal_taken_away_is_noticed_and_comes_back) {
+    EXPECT_EQ(in_child([] {
+                  if (attach_signal(nmi_signal) != 0) return 1;
+                  struct sigaction ours;
+                  sigaction(nmi_signal, nullptr, &ours);
+                  own(nmi_signal, plain_owner);
+                  if (nmircu::nmi_attach() != EBUSY) return 2;
+                  if (nmircu::nmi_raise_self() != EBUSY || seen != 0) return 3;
+                  sigaction(nmi_signal, &ours, nullptr);
+                  if (nmircu::nmi_attach() != 0) return 4;
+                  return raise_here();
+              }),
+              0);
+}
+
+TEST(previous_owner, the_program_may_exchange_it_while_signals_arrive) {
+    EXPECT_EQ(in_child([] {
+                  static std::atomic<int> first{0}, second{0};
+                  own(nmi_signal, [](int) { first.fetch_add(1); });
+                  if (attach_signal(nmi_signal) != 0) return 1;
+                  std::atomic<bool> stop{false};
+                  std::thread exchanger([&] {
+                      struct sigaction a = {}, b = {}, old = {};
+                      a.sa_handler = [](int) { first.fetch_add(1); };
+                      b.sa_handler = [](int) { second.fetch_add(1); };
+                      // The same few actions, far more often than different ones are kept.
+                      for (int error = 0; !stop.load() || second.load() == 0;) {
+                          if (!exchange_owner(nmi_signal, &b, &old, error) || error != 0) _exit(2);
+                          if (!exchange_owner(nmi_signal, &a, &old, error) || error != 0) _exit(3);
+                          if (old.sa_handler != b.sa_handler) _exit(4);
+                      }
+                  });
+                  for (int i = 0; i < 20000; ++i)
+                      raise(nmi_signal);
+                  stop.store(true);
+                  while (second.load() == 0)
+                      raise(nmi_signal);
+                  exchanger.join();
+                  return first.load() + second.load() >= 20000 ? 0 : 5;
               }),
               0);
 }

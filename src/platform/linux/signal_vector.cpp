@@ -15,6 +15,9 @@
 #include <nmircu/platform/port.hpp>
 
 #include "platform/linux/ask_threads.hpp"
+#include "platform/linux/fault_report.hpp"
+#include "platform/linux/libc_signals.hpp"
+#include "platform/linux/previous_owner.hpp"
 #include "platform/linux/pt_regs.hpp"
 #include "platform/linux/signal_tag.hpp"
 #include "platform/lock.hpp"
@@ -34,14 +37,15 @@ std::uintptr_t frame_pointer(const pt_regs* regs) noexcept {
 
 namespace platform {
 
+constinit libc_signals libc{::sigaction, ::pthread_sigmask};
+
 namespace {
 
 struct signal_vector {
     int signal;
-    bool attached;
-    bool dispatches;  // not for questions alone
-    // Written before the trampoline is installed, constant afterwards.
-    struct sigaction previous;
+    std::atomic<bool> attached;  // written under the lock
+    bool dispatches;             // not for questions alone
+    previous_owner previous;
 };
 
 constinit lock attaching;
@@ -68,44 +72,6 @@ bool passes_filter(const siginfo_t* info) noexcept {
     // Weakened: a filter runs before what it looks at is initialised.
     const signal_filter current = filter.load(std::memory_order_acquire);
     return current == nullptr || current(info);
-}
-
-// What the kernel does for a signal without a handler: end the process, as that signal ends it.
-void default_action(int signal) noexcept {
-    struct sigaction action = {};
-    action.sa_handler = SIG_DFL;
-    ::sigaction(signal, &action, nullptr);
-    ::syscall(SYS_tgkill, ::getpid(), ::syscall(SYS_gettid), signal);
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, signal);
-    pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
-}
-
-// SI_KERNEL and the codes of faults: not sent by anyone, so ignoring it would repeat it for ever.
-bool is_fault(const siginfo_t* info) noexcept {
-    return info->si_code > 0;
-}
-
-// Calls the signal's previous owner as the kernel would have: its mask, its argument list.
-void call_previous_owner(int signal, siginfo_t* info, ucontext_t* context) noexcept {
-    const struct sigaction& owner = vector_of(signal).previous;
-    const bool takes_info = (owner.sa_flags & SA_SIGINFO) != 0;
-    if (!takes_info && owner.sa_handler == SIG_IGN && !is_fault(info)) return;
-    if (!takes_info && (owner.sa_handler == SIG_DFL || owner.sa_handler == SIG_IGN)) {
-        default_action(signal);
-        return;
-    }
-    sigset_t mask = context->uc_sigmask;
-    sigorset(&mask, &mask, &owner.sa_mask);
-    if ((owner.sa_flags & SA_NODEFER) == 0) sigaddset(&mask, signal);
-    // The kernel restores the interrupted mask when the trampoline returns.
-    pthread_sigmask(SIG_SETMASK, &mask, nullptr);
-    if (takes_info) {
-        owner.sa_sigaction(signal, info, context);
-    } else {
-        owner.sa_handler(signal);
-    }
 }
 
 // Before and after a dispatch, in debug builds. Dispatches on one thread nest on one stack: who
@@ -142,7 +108,7 @@ void trampoline(int signal, siginfo_t* info, void* context) {
     detail::exit_section();
     if constexpr (detail::checks_misuse) this_reader().dispatch_frame = outer;
     errno = saved_errno;
-    if (regs.forward) call_previous_owner(signal, info, regs.context);
+    if (regs.forward) vector_of(signal).previous.call(signal, info, regs.context);
 }
 
 // Everything that can be deferred; not the faults, which the kernel would kill the program for.
@@ -156,20 +122,15 @@ sigset_t maskable_signals() noexcept {
 
 int install_locked(signal_vector& vector) noexcept {
     // Asked for first: the trampoline may run the moment it is installed.
-    if (::sigaction(vector.signal, nullptr, &vector.previous) != 0) return errno;
+    if (const int error = vector.previous.remember(vector.signal); error != 0) return error;
     struct sigaction action = {};
     action.sa_sigaction = trampoline;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     action.sa_mask = maskable_signals();
-    if (::sigaction(vector.signal, &action, nullptr) != 0) return errno;
-    vector.attached = true;
+    if (libc.set_action(vector.signal, &action, nullptr) != 0) return errno;
+    // [SV-4] release: as said there. Partner: [SV-3].
+    vector.attached.store(true, std::memory_order_release);
     return 0;
-}
-
-bool is_ours(int signal) noexcept {
-    struct sigaction action = {};
-    return ::sigaction(signal, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) != 0 &&
-           action.sa_sigaction == trampoline;
 }
 
 int queue_to(int thread_id) noexcept {
@@ -197,25 +158,48 @@ bool hand_to_previous_owner(pt_regs* regs) noexcept {
     return true;
 }
 
+bool is_ours(int signal) noexcept {
+    struct sigaction action = {};
+    return libc.set_action(signal, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) != 0 &&
+           action.sa_sigaction == trampoline;
+}
+
 int attach_signal(int signal) noexcept {
     if (signal != perf_signal && signal != nmi_signal) return EINVAL;
     lock_guard guard(attaching);
     signal_vector& vector = vector_of(signal);
-    if (!vector.attached) {
+    if (!vector.attached.load(std::memory_order_relaxed)) {  // written under the lock
         if (const int error = install_locked(vector); error != 0) return error;
     }
+    // A second call finds out whether the program has taken the signal for itself since.
+    if (!is_ours(signal)) return EBUSY;
     if (vector.dispatches) return 0;
     vector.dispatches = true;
+    report_faults_in_handlers();
     // Handlers may retire from now on, and cannot create the thread that reclaims.
     detail::start_reclaimer_for_handlers();
     return 0;
+}
+
+bool exchange_owner(int signal, const struct sigaction* next, struct sigaction* old,
+                    int& error) noexcept {
+    if (signal != perf_signal && signal != nmi_signal) return false;
+    signal_vector& vector = vector_of(signal);
+    // [SV-3] acquire: the owner at the beginning precedes the word that says we took its place.
+    // Partner: [SV-4]. Weakened: it overwrites one that the program has set since.
+    if (!vector.attached.load(std::memory_order_acquire)) return false;
+    error = vector.previous.exchange(next, old);
+    return true;
 }
 
 bool attach_for_questions() noexcept {
     // Who holds the lock may be waiting for what a stalled reader holds.
     if (!attaching.try_acquire()) return false;
     signal_vector& vector = vector_of(nmi_signal);
-    const bool attached = vector.attached ? is_ours(nmi_signal) : install_locked(vector) == 0;
+    // Relaxed: written under the lock.
+    const bool attached = vector.attached.load(std::memory_order_relaxed)
+                              ? is_ours(nmi_signal)
+                              : install_locked(vector) == 0;
     attaching.release();
     return attached;
 }
@@ -234,11 +218,15 @@ int nmi_attach() noexcept {
 }
 
 int nmi_raise_self() noexcept {
-    return platform::queue_to(static_cast<int>(platform::port::current_thread()));
+    return nmi_raise(static_cast<int>(platform::port::current_thread()));
 }
 
 int nmi_raise(int tid) noexcept {
-    return tid <= 0 ? ESRCH : platform::queue_to(tid);
+    if (tid <= 0) return ESRCH;
+    const int saved_errno = errno;
+    const bool ours = platform::is_ours(platform::nmi_signal);
+    errno = saved_errno;
+    return ours ? platform::queue_to(tid) : EBUSY;
 }
 
 }  // namespace nmircu

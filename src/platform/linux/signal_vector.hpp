@@ -10,13 +10,24 @@
 namespace nmircu::platform {
 
 // Installs the trampoline for `signal` (perf_signal or nmi_signal), remembering the previous owner.
-// Context: thread. Returns 0 or an errno value. Idempotent.
+// Context: thread. Returns 0 or an errno value; EBUSY: it was installed, and the program has taken
+// the signal for itself since. Idempotent.
 int attach_signal(int signal) noexcept;
 
 // Makes sure that nmi_signal finds the trampoline, for questions (ask_threads.hpp) and not for
 // dispatches: no reclaimer is started. Context: thread; waits for nobody. False: it cannot be done
 // just now, or the program has taken the signal for itself since.
 bool attach_for_questions() noexcept;
+
+// As sigaction(signal, next, old), for a signal that is ours: what the program sets and asks for is
+// the previous owner. False: it is not, and the caller is to go on to libc; else `error` is 0 or an
+// errno value. Context: any.
+bool exchange_owner(int signal, const struct sigaction* next, struct sigaction* old,
+                    int& error) noexcept;
+
+// Whether the signal finds the trampoline: it was installed, and the program has not taken the
+// signal for itself since. One system call. Context: any.
+bool is_ours(int signal) noexcept;
 
 // Asked about each of our own signals before it is dispatched; false swallows it (a duplicate,
 // say). Context of the filter: nmi, inside a read-side section; so one that is replaced is unused

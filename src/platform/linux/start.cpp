@@ -12,6 +12,7 @@
 
 #include "platform/linux/ask_threads.hpp"
 #include "platform/linux/environment.hpp"
+#include "platform/linux/libc_signals.hpp"
 
 namespace nmircu::platform {
 
@@ -44,11 +45,11 @@ namespace {
 void forked() {
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    libc.set_mask(SIG_SETMASK, &all, &before);
     forget_questions();
     detail::engine_forked();
     detail::dispatch_forked();
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    libc.set_mask(SIG_SETMASK, &before, nullptr);
 }
 
 // A race checker has to be told what readers do, which only their out-of-line path does.

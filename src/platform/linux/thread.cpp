@@ -8,6 +8,7 @@
 
 #include <nmircu/platform/port.hpp>
 
+#include "platform/linux/libc_signals.hpp"
 #include "platform/linux/signal_tag.hpp"
 
 namespace nmircu::platform {
@@ -55,12 +56,12 @@ bool port::start_thread(void (*function)(), const char* name) noexcept {
     // A new thread inherits the mask; there is no moment in which a signal could reach it.
     const sigset_t blocked = signals_of_others();
     sigset_t before;
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    libc.set_mask(SIG_SETMASK, &blocked, &before);
     pthread_t thread;
     const bool created =
         pthread_create(&thread, &wanted.value, run, reinterpret_cast<void*>(function)) == 0;
     if (created) pthread_setname_np(thread, name);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    libc.set_mask(SIG_SETMASK, &before, nullptr);
     return created;
 }
 
