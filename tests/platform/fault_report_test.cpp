@@ -56,7 +56,7 @@ TEST(fault_report_death, names_the_callback) {
             nmircu::set_nmi_callback(callback_writes_nowhere);
             static_cast<void>(nmircu::nmi_raise_self());
         },
-        testing::KilledBySignal(SIGSEGV), "SIGSEGV .* in the NMI callback on thread");
+        testing::KilledBySignal(SIGSEGV), "SIGSEGV .* in handler nmi callback .* on thread");
 }
 
 // Nothing at all is said: an empty stderr but for what follows.

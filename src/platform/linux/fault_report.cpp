@@ -45,7 +45,7 @@ void report(int signal, const siginfo_t& info, const ucontext_t& context,
     if (self.handler != nullptr) {
         line << "in handler " << self.handler->name << " (" << self.handler->function << ")";
     } else {
-        line << "in the NMI callback";
+        line << "in an NMI";
     }
     line << " on thread " << port::current_thread() << ", at "
          << reinterpret_cast<const void*>(arch::instruction_pointer(context))

@@ -82,11 +82,15 @@ int previous_owner::remember(int signal) noexcept {
 int previous_owner::exchange(const struct sigaction* next, struct sigaction* old) noexcept {
     const struct sigaction* kept = nullptr;
     if (next != nullptr && (kept = keep(*next)) == nullptr) return ENOMEM;
-    // [PO-3] acq_rel: an action is whole before it is the owner, and while it is read. Partner:
-    // [PO-4], and itself. Weakened: the owner is called by half an action.
-    const struct sigaction* const was = next != nullptr
-                                            ? action_.exchange(kept, std::memory_order_acq_rel)
-                                            : action_.load(std::memory_order_acquire);  // [PO-3]
+    const struct sigaction* was = nullptr;
+    if (next != nullptr) {
+        // [PO-3] acq_rel: an action is whole before it is the owner, and while it is read.
+        // Partners: [PO-4], [PO-5], [PO-6]. Weakened: the owner is called by half an action.
+        was = action_.exchange(kept, std::memory_order_acq_rel);
+    } else {
+        // [PO-5] acquire: as [PO-3]. Partner: [PO-3]. Weakened: as there.
+        was = action_.load(std::memory_order_acquire);
+    }
     if (old != nullptr) *old = was == nullptr ? default_action : *was;
     return 0;
 }
@@ -95,10 +99,13 @@ int previous_owner::exchange(const struct sigaction* next, struct sigaction* old
 const struct sigaction* previous_owner::take_action() noexcept {
     // [PO-4] acquire: as [PO-3]. Partner: [PO-3]. Weakened: as there.
     const struct sigaction* owner = action_.load(std::memory_order_acquire);
-    while (owner != nullptr && (owner->sa_flags & SA_RESETHAND) != 0 &&
-           // Acquire, as above: who loses looks at what is there now. [PO-4]
-           !action_.compare_exchange_weak(owner, nullptr, std::memory_order_acquire,
+    while (owner != nullptr && (owner->sa_flags & SA_RESETHAND) != 0) {
+        // [PO-6] acquire: as [PO-3]; who loses looks at what is there now. Partner: [PO-3].
+        // Weakened: as there.
+        if (action_.compare_exchange_weak(owner, nullptr, std::memory_order_acquire,
                                           std::memory_order_acquire)) {
+            break;
+        }
     }
     return owner == nullptr ? &default_action : owner;
 }
