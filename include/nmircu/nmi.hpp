@@ -49,6 +49,7 @@
 
 #include <nmircu/handler_statistics.hpp>
 #include <nmircu/rcu.hpp>
+#include <nmircu/rcu_stall.hpp>
 
 #pragma GCC visibility push(default)
 
@@ -159,11 +160,20 @@ nmi_error register_nmi_handler(nmi_type type, nmi_handler_t handler, void* cooki
 nmi_error unregister_nmi_handler(nmi_token token) noexcept;
 nmi_error unregister_nmi_handler(const char* name) noexcept;
 
+// Threads that kept a handler from being unregistered: those inside it; if there is none, those
+// inside any other read-side section, which a grace period waits for as well.
+struct nmi_still_inside {
+    unsigned threads;  // how many; described below are at most 8 of them
+    rcu_stalled_reader thread[8];
+};
+
 // The same, if it can be done within `most_ns`. Otherwise still_running, and the handler is
-// registered as before, its counts unbroken; NMIs in between were not shown to it.
+// registered as before, its counts unbroken; NMIs in between were not shown to it. `who`, if not
+// null, then says who was inside; by then they may have left.
 // Context: thread, outside any section; blocks for at most about `most_ns`, longer if another
-// update is under way.
-nmi_error unregister_nmi_handler_within(nmi_token token, std::uint64_t most_ns) noexcept;
+// update is under way, and for finding out who.
+nmi_error unregister_nmi_handler_within(nmi_token token, std::uint64_t most_ns,
+                                        nmi_still_inside* who = nullptr) noexcept;
 
 // The same without waiting: no dispatch that begins after the return calls the handler, and when
 // nobody is inside it and its name is free again, `done(argument)` is called on the reclaimer

@@ -90,6 +90,11 @@ using rcu_stall_handler_t = void (*)(const rcu_stall_report& report, void* cooki
 // allocate, blocks for a moment at most. fork(): the child keeps the handler.
 void rcu_set_stall_handler(rcu_stall_handler_t handler, void* cookie) noexcept;
 
+// Who is inside a section just now: writes up to `most` threads to `out`, not the caller's; returns
+// how many there are. Context: thread, outside any section, not in a stall handler; takes up to a
+// tenth of a second if threads must be asked by signal; does not allocate.
+unsigned rcu_list_readers(rcu_stalled_reader* out, unsigned most) noexcept;
+
 }  // namespace nmircu
 
 #pragma GCC visibility pop

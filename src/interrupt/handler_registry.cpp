@@ -299,6 +299,16 @@ void handler_registry::depart(rcu_head* head) noexcept {
     if (done != nullptr) done(argument);
 }
 
+handler_function handler_registry::handler_of(handler_token token) noexcept {
+    platform::lock_guard guard(updating_);
+    const record* const handler = find_locked(token);
+    if (handler == nullptr) return nullptr;
+    // Relaxed: written with the lock held.
+    const chain* const published = published_[handler->vector].load(std::memory_order_relaxed);
+    chain& array = vectors_[handler->vector].arrays[published->index % 2];
+    return function_of(*find_entry(array, cell_of(token)));
+}
+
 handler_token handler_registry::find(const char* name) noexcept {
     platform::lock_guard guard(updating_);
     for (const record& handler : records_) {

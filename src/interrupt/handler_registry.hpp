@@ -67,6 +67,8 @@ class handler_registry {
     // inside it and its name is free, `done(argument)` runs on the reclaimer thread.
     registry_result remove_later(handler_token token, void (*done)(void*), void* argument) noexcept;
 
+    // What it calls now; null: not registered.
+    [[nodiscard]] handler_function handler_of(handler_token token) noexcept;
     // 0: nobody has that name.
     [[nodiscard]] handler_token find(const char* name) noexcept;
     // 0: nobody on that vector has that cookie.

@@ -66,6 +66,25 @@ nmi_error remove(handler_token token, std::uint64_t most_ns, final_counts last =
     return error_of(registry.remove(token, most_ns, last));
 }
 
+bool is_in(const rcu_stalled_reader& reader, handler_function function) noexcept {
+    for (unsigned i = 0; i < reader.handlers; ++i) {
+        if (reader.handler[i].function == reinterpret_cast<const void*>(function)) return true;
+    }
+    return false;
+}
+
+// Whoever is in the handler; if nobody is, whoever is in a section.
+void list_inside(handler_function function, nmi_still_inside& who) noexcept {
+    constexpr unsigned most = sizeof who.thread / sizeof *who.thread;
+    who.threads = rcu_list_readers(who.thread, most);
+    const unsigned known = who.threads < most ? who.threads : most;
+    unsigned in_handler = 0;
+    for (unsigned i = 0; i < known; ++i) {
+        if (is_in(who.thread[i], function)) who.thread[in_handler++] = who.thread[i];
+    }
+    if (in_handler != 0) who.threads = in_handler;
+}
+
 handler_token number_of(nmi_token token) noexcept {
     return static_cast<handler_token>(token);
 }
@@ -99,9 +118,15 @@ nmi_error unregister_nmi_handler(const char* name) noexcept {
     return is_name(name) ? remove(registry.find(name), platform::forever_ns) : nmi_error::bad_name;
 }
 
-nmi_error unregister_nmi_handler_within(nmi_token token, std::uint64_t most_ns) noexcept {
+nmi_error unregister_nmi_handler_within(nmi_token token, std::uint64_t most_ns,
+                                        nmi_still_inside* who) noexcept {
     require_thread_context("unregister_nmi_handler_within", __builtin_return_address(0));
-    return remove(number_of(token), most_ns);
+    if (who != nullptr) *who = {};
+    const nmi_error error = remove(number_of(token), most_ns);
+    if (error == nmi_error::still_running && who != nullptr) {
+        list_inside(registry.handler_of(number_of(token)), *who);
+    }
+    return error;
 }
 
 nmi_error unregister_nmi_handler_later(nmi_token token, void (*done)(void*),

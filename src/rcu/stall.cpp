@@ -2,7 +2,7 @@
 //
 //   variable   written by                     read by                        protection
 //   setting    rcu_set_stall_handler          who reports                    setting.lock
-//   found      who reports                    the same                       engine.updaters
+//   found      who surveys                    the same                       surveying
 #include "rcu/stall.hpp"
 
 #include <algorithm>
@@ -30,6 +30,9 @@ struct handler_setting {
     void* cookie = nullptr;
 };
 constinit handler_setting setting;
+
+// Held during a survey: the platform answers one at a time. It takes a tenth of a second at most.
+constinit platform::lock surveying;
 
 // What a survey has found.
 struct survey_state {
@@ -85,6 +88,22 @@ bool survey(std::uint32_t phase) noexcept {
         if (port::ask_every_reader({is_waited_for, note, nullptr})) return true;
     }
     return false;
+}
+
+bool is_inside(std::uint64_t section, void*) noexcept {
+    return section >= detail::one_section;
+}
+
+struct reader_list {
+    rcu_stalled_reader* out;
+    unsigned most, count;
+};
+
+void append(const rcu_stalled_reader& reader, void* context) noexcept {
+    auto* const list = static_cast<reader_list*>(context);
+    if (reader.sight == rcu_sight::silent) return;
+    if (list->count < list->most) list->out[list->count] = reader;
+    ++list->count;
 }
 
 struct code {
@@ -218,6 +237,7 @@ std::uint64_t stall_watch::waited_ns() const noexcept {
 }
 
 void stall_watch::report_locked(const domain_state& domain, std::uint32_t phase) noexcept {
+    platform::lock_guard guard(surveying);
     const std::uint64_t before = open_sections(domain, phase);
     const bool complete = survey(phase);
     const std::uint64_t after = open_sections(domain, phase);
@@ -252,11 +272,20 @@ void stall_watch::report_end_locked() const noexcept {
 
 void forget_stall_setting() noexcept {
     setting.lock.reset();
+    surveying.reset();
 }
 
 }  // namespace nmircu::rcu
 
 namespace nmircu {
+
+unsigned rcu_list_readers(rcu_stalled_reader* out, unsigned most) noexcept {
+    detail::require_no_section("rcu_list_readers", __builtin_return_address(0));
+    platform::lock_guard guard(rcu::surveying);
+    rcu::reader_list list{out, most, 0};
+    rcu::port::ask_every_reader({rcu::is_inside, rcu::append, &list});
+    return list.count;
+}
 
 void rcu_set_stall_handler(rcu_stall_handler_t handler, void* cookie) noexcept {
     platform::lock_guard guard(rcu::setting.lock);

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 #include <nmircu/nmi.hpp>
+#include <nmircu/platform/port.hpp>
 
 #include "raise.hpp"
 
@@ -217,10 +218,19 @@ TEST_F(registration, a_removal_that_takes_too_long_leaves_everything_as_it_was) 
     ASSERT_EQ(nmircu::register_nmi_handler(nmi_type::local, waits_at_the_gate, &self,
                                            nmi_flags::none, "slow", &token),
               nmi_error::none);
-    std::thread stuck([] { static_cast<void>(raise_here()); });
+    std::atomic<unsigned> stuck_thread{0};
+    std::thread stuck([&] {
+        stuck_thread.store(nmircu::platform::port::current_thread());
+        static_cast<void>(raise_here());
+    });
     while (!self.inside.load()) {
     }
-    EXPECT_EQ(nmircu::unregister_nmi_handler_within(token, 20'000'000), nmi_error::still_running);
+    nmircu::nmi_still_inside who;
+    EXPECT_EQ(nmircu::unregister_nmi_handler_within(token, 20'000'000, &who),
+              nmi_error::still_running);
+    ASSERT_EQ(who.threads, 1u);
+    EXPECT_EQ(who.thread[0].thread, stuck_thread.load());
+    EXPECT_STREQ(who.thread[0].handler[0].name, "slow");
     EXPECT_EQ(nmircu::find_nmi_handler("slow"), token);
     self.open.store(true);
     stuck.join();
