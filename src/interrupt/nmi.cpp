@@ -19,6 +19,7 @@
 #include "interrupt/handler_check.hpp"
 #include "interrupt/nmi_chains.hpp"
 #include "interrupt/rate_limit.hpp"
+#include "interrupt/timing.hpp"
 #include "platform/text.hpp"
 
 namespace nmircu {
@@ -29,11 +30,11 @@ constinit std::atomic<const chain*> chains[nmi_type_count];
 handler_row nmi_handler_rows[detail::max_cpus];
 chain_row nmi_chain_rows[detail::max_cpus];
 nmi_row nmi_rows[detail::max_cpus];
+constinit std::atomic<std::uint32_t> timing_interval{16};
 
 namespace {
 
 constinit count_words unknown{}, forwarded{}, swallowed{};
-constinit std::atomic<std::uint32_t> timing_interval{16};
 constinit std::atomic<std::uint64_t> longest_allowed_ns{1'000'000};
 constinit std::atomic<nmi_unknown_policy> unknown_policy{nmi_unknown_policy::report};
 constinit rate_limit unknown_reports, slow_reports;
@@ -41,19 +42,6 @@ constinit rate_limit unknown_reports, slow_reports;
 constinit std::atomic<std::remove_pointer_t<nmi_callback_t>*> nmi_callback{dummy_nmi_callback};
 // By type. Null: none.
 constinit std::atomic<std::remove_pointer_t<nmi_emergency_t>*> emergency[nmi_type_count];
-
-// Whether the handlers of this dispatch are timed: one in timing_interval per thread.
-bool dispatch_is_timed(detail::reader_state& self) noexcept {
-    if (self.until_timed != 0) [[likely]] {
-        --self.until_timed;
-        return false;
-    }
-    // Relaxed: a setting; any of its values will do.
-    const std::uint32_t interval = timing_interval.load(std::memory_order_relaxed);
-    if (interval == 0) return false;
-    self.until_timed = interval - 1;
-    return true;
-}
 
 int walk_timed(detail::reader_state& self, const chain& handlers, pt_regs* regs, int cpu) noexcept {
     const walked result = walk_chain<true>(self, nmi_counts, handlers, regs, cpu, cpu);

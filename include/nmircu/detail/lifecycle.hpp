@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What a platform calls in the layers above it: when the program starts, when it forks, and when an
-// NMI arrives.
+// interrupt arrives.
 #pragma once
 
 struct pt_regs;
@@ -11,6 +11,8 @@ namespace nmircu::detail {
 // Context: nmi, inside a section that the platform enters before and leaves afterwards, both in
 // permanent code: runs the program's own do_nmi if nmi_set_entry has set one, else ours.
 void take_nmi(pt_regs* regs, long error_code) noexcept;
+// The same for a maskable one, with IRQs masked.
+void take_irq(pt_regs* regs, int line) noexcept;
 
 enum class barrier_choice { best, symmetric };
 
@@ -29,5 +31,6 @@ void engine_before_fork() noexcept;
 void engine_after_fork() noexcept;
 void engine_forked() noexcept;
 void dispatch_forked() noexcept;
+void irqs_forked() noexcept;
 
 }  // namespace nmircu::detail

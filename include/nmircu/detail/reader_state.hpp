@@ -75,6 +75,9 @@ struct running_handler {
     running_handler* outer;
 };
 
+// Above every depth that irq_mask can have, so that both fit in one irq_flags.
+inline constexpr std::uint32_t irq_kept_back = std::uint32_t{1} << 31;
+
 struct reader_state {
     std::uint64_t section;
     // Where this thread counts per CPU: its rseq area, or null until (and unless) that is usable.
@@ -109,6 +112,11 @@ struct reader_state {
     const char* called_name;
     const void* called_function;
     const void* dispatch_frame;
+    // How many local_irq_save are open; whether an IRQ was kept back (0 or irq_kept_back); and the
+    // depth of IRQ handlers. Written by this thread and its signals only; atomic accesses.
+    std::uint32_t irq_mask;
+    std::uint32_t irq_kept;
+    std::uint32_t irq_depth;
 };
 
 }  // namespace nmircu::detail

@@ -12,6 +12,7 @@
 
 #include "platform/linux/ask_threads.hpp"
 #include "platform/linux/environment.hpp"
+#include "platform/linux/irq_vector.hpp"
 #include "platform/linux/libc_signals.hpp"
 
 namespace nmircu::platform {
@@ -36,7 +37,10 @@ __thread detail::reader_state reader_state_of_this_thread
                                                   .claimed_several_at = 0,
                                                   .called_name = nullptr,
                                                   .called_function = nullptr,
-                                                  .dispatch_frame = nullptr};
+                                                  .dispatch_frame = nullptr,
+                                                  .irq_mask = 0,
+                                                  .irq_kept = 0,
+                                                  .irq_depth = 0};
 
 namespace {
 
@@ -49,6 +53,8 @@ void forked() {
     forget_questions();
     detail::engine_forked();
     detail::dispatch_forked();
+    forget_kept_interrupts();
+    detail::irqs_forked();
     libc.set_mask(SIG_SETMASK, &before, nullptr);
 }
 

@@ -23,5 +23,6 @@ inline std::uintptr_t stack_pointer(const ucontext_t&) noexcept {
 inline std::uintptr_t frame_pointer(const ucontext_t&) noexcept {
     return 0;
 }
+inline void set_registers(ucontext_t&, std::uintptr_t, std::uintptr_t, std::uintptr_t) noexcept {}
 }  // namespace nmircu::arch
 #endif

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+//
+// Property: what arrives while a thread has IRQs masked waits, all of it and in POSIX's order, and
+// has been handled when the outermost region ends; NMIs do not wait. Afterwards the thread's signal
+// mask is what the program has made it.
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csetjmp>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "irq_lines.hpp"
+
+namespace {
+
+using namespace irq_test;
+using nmircu::irq_error;
+using nmircu::irq_flags;
+using nmircu::irq_handler;
+using nmircu::local_irq_restore;
+using nmircu::local_irq_save;
+
+bool blocks(int signal) {
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    return sigismember(&mask, signal) == 1;
+}
+
+struct irq_mask : testing::Test {
+    void SetUp() override {
+        if (nmircu::detail::under_thread_sanitizer) {
+            GTEST_SKIP()
+                << "ThreadSanitizer keeps at most one signal of a kind, and decides itself "
+                   "when it is delivered";
+        }
+    }
+    void TearDown() override {
+        EXPECT_FALSE(nmircu::irqs_disabled());
+        EXPECT_FALSE(blocks(SIGRTMIN));
+        EXPECT_FALSE(blocks(SIGUSR1));
+        EXPECT_FALSE(blocks(SIGUSR2));
+    }
+};
+
+std::vector<int> numbers(int count) {
+    std::vector<int> all;
+    for (int i = 0; i < count; ++i)
+        all.push_back(i);
+    return all;
+}
+
+TEST_F(irq_mask, queued_signals_come_in_order_with_their_information) {
+    value_log log;
+    irq_handler handler;
+    ASSERT_EQ(handler.request(SIGRTMIN, "log", log), irq_error::none);
+    const irq_flags flags = local_irq_save();
+    for (int i = 0; i < 100; ++i)
+        queue_here(SIGRTMIN, i);
+    EXPECT_TRUE(log.values.empty());
+    local_irq_restore(flags);
+    EXPECT_EQ(log.values, numbers(100));
+    queue_here(SIGRTMIN, 7);
+    EXPECT_EQ(log.values.back(), 7);
+}
+
+TEST_F(irq_mask, standard_signals_merge) {
+    std::atomic<long> hits{0};
+    ASSERT_EQ(nmircu::request_irq(SIGUSR1, count, {}, "count", &hits), irq_error::none);
+    irq_flags flags = local_irq_save();
+    raise_line(SIGUSR1);
+    local_irq_restore(flags);
+    EXPECT_EQ(hits, 1);
+    // One is kept back by us, which to the sender is delivered; the kernel merges the others.
+    flags = local_irq_save();
+    for (int i = 0; i < 10; ++i)
+        raise_line(SIGUSR1);
+    EXPECT_EQ(hits, 1);
+    local_irq_restore(flags);
+    EXPECT_EQ(hits, 3);
+    EXPECT_EQ(nmircu::free_irq(SIGUSR1, &hits), irq_error::none);
+}
+
+TEST_F(irq_mask, an_nmi_does_not_wait) {
+    static std::vector<char> order;
+    order.clear();
+    order.reserve(16);
+    auto irq = [](pt_regs&, int) { return order.push_back('i'), nmircu::irq_handled; };
+    auto nmi = [](pt_regs&, int) {
+        EXPECT_TRUE(nmircu::in_nmi());
+        EXPECT_TRUE(nmircu::irqs_disabled());
+        order.push_back('n');
+        return 1;
+    };
+    ASSERT_EQ(nmircu::nmi_attach(), 0);
+    nmircu::nmi_handler on_nmi;
+    irq_handler on_irq;
+    ASSERT_EQ(on_nmi.add(nmircu::nmi_type::local, "nmi", nmi), nmircu::nmi_error::none);
+    ASSERT_EQ(on_irq.request(SIGUSR1, "irq", irq), irq_error::none);
+    const irq_flags flags = local_irq_save();
+    raise_line(SIGUSR1);
+    static_cast<void>(raise_here());
+    raise_line(SIGUSR1);
+    static_cast<void>(raise_here());
+    EXPECT_THAT(order, testing::ElementsAre('n', 'n'));
+    local_irq_restore(flags);
+    EXPECT_THAT(order, testing::ElementsAre('n', 'n', 'i', 'i'));
+}
+
+TEST_F(irq_mask, an_nmi_interrupts_an_irq_handler_and_an_irq_does_not) {
+    static std::vector<char> order;
+    order.clear();
+    order.reserve(16);
+    auto irq = [](pt_regs&, int line) {
+        order.push_back(line == SIGUSR1 ? '1' : '2');
+        EXPECT_TRUE(nmircu::in_irq());
+        EXPECT_TRUE(nmircu::irqs_disabled());
+        if (line == SIGUSR1) {
+            raise_line(SIGUSR2);
+            static_cast<void>(raise_here());
+            order.push_back('e');
+        }
+        return nmircu::irq_handled;
+    };
+    auto nmi = [](pt_regs&, int) {
+        EXPECT_TRUE(nmircu::in_irq());
+        return order.push_back('n'), 1;
+    };
+    ASSERT_EQ(nmircu::nmi_attach(), 0);
+    nmircu::nmi_handler on_nmi;
+    irq_handler first, second;
+    ASSERT_EQ(on_nmi.add(nmircu::nmi_type::local, "nmi", nmi), nmircu::nmi_error::none);
+    ASSERT_EQ(first.request(SIGUSR1, "first", irq), irq_error::none);
+    ASSERT_EQ(second.request(SIGUSR2, "second", irq), irq_error::none);
+    raise_line(SIGUSR1);
+    EXPECT_THAT(order, testing::ElementsAre('1', 'n', 'e', '2'));
+    order.clear();
+    // The same when the first has waited.
+    const irq_flags flags = local_irq_save();
+    raise_line(SIGUSR1);
+    local_irq_restore(flags);
+    EXPECT_THAT(order, testing::ElementsAre('1', 'n', 'e', '2'));
+    EXPECT_FALSE(nmircu::in_irq());
+}
+
+TEST_F(irq_mask, regions_nest) {
+    std::atomic<long> hits{0};
+    ASSERT_EQ(nmircu::request_irq(SIGUSR1, count, {}, "count", &hits), irq_error::none);
+    {
+        nmircu::irq_guard outer;
+        {
+            nmircu::irq_guard inner;
+            raise_line(SIGUSR1);
+        }
+        EXPECT_TRUE(nmircu::irqs_disabled());
+        EXPECT_EQ(hits, 0);
+    }
+    EXPECT_EQ(hits, 1);
+    EXPECT_EQ(nmircu::free_irq(SIGUSR1, &hits), irq_error::none);
+}
+
+TEST_F(irq_mask, a_region_inside_a_handler_opens_nothing) {
+    static std::vector<int> order;
+    order.clear();
+    order.reserve(64);
+    static int depth;
+    depth = 0;
+    auto handler = [](pt_regs& regs, int) {
+        EXPECT_EQ(depth++, 0);
+        { nmircu::irq_guard guard; }
+        order.push_back(info_of(&regs).si_value.sival_int);
+        --depth;
+        return nmircu::irq_handled;
+    };
+    irq_handler on_irq;
+    ASSERT_EQ(on_irq.request(SIGRTMIN, "handler", handler), irq_error::none);
+    const irq_flags flags = local_irq_save();
+    for (int i = 0; i < 10; ++i)
+        queue_here(SIGRTMIN, i);
+    local_irq_restore(flags);
+    EXPECT_EQ(order, numbers(10));
+}
+
+TEST_F(irq_mask, registers_are_those_of_the_arrival) {
+    static std::uintptr_t at, stack;
+    auto handler = [](pt_regs& regs, int) {
+        at = nmircu::instruction_pointer(&regs);
+        stack = nmircu::user_stack_pointer(&regs);
+        return nmircu::irq_handled;
+    };
+    irq_handler on_irq;
+    ASSERT_EQ(on_irq.request(SIGUSR1, "handler", handler), irq_error::none);
+    raise_line(SIGUSR1);
+    const std::uintptr_t direct = at;
+    const irq_flags flags = local_irq_save();
+    raise_line(SIGUSR1);
+    at = 0;
+    stack = 0;
+    local_irq_restore(flags);
+    EXPECT_EQ(at, direct);  // the same system call instruction
+    EXPECT_NE(stack, 0u);
+}
+
+TEST_F(irq_mask, errno_is_kept) {
+    auto handler = [](pt_regs&, int) { return errno = 1, nmircu::irq_handled; };
+    irq_handler on_irq;
+    ASSERT_EQ(on_irq.request(SIGUSR1, "handler", handler), irq_error::none);
+    const irq_flags flags = local_irq_save();
+    raise_line(SIGUSR1);
+    errno = 77;
+    local_irq_restore(flags);
+    EXPECT_EQ(errno, 77);
+}
+
+// The program's own handler is interrupted while it is on top of a masked region: what is kept back
+// there is not blocked any more when it returns.
+void raise_three(int) {
+    static int next = 0;
+    for (int i = 0; i < 3; ++i)
+        queue_here(SIGRTMIN, next++);
+}
+
+TEST_F(irq_mask, order_survives_a_handler_of_the_programs_own) {
+    value_log log;
+    irq_handler handler;
+    ASSERT_EQ(handler.request(SIGRTMIN, "log", log), irq_error::none);
+    struct sigaction action = {}, before;
+    action.sa_handler = raise_three;
+    sigaction(SIGWINCH, &action, &before);
+    const irq_flags flags = local_irq_save();
+    raise(SIGWINCH);
+    raise(SIGWINCH);
+    raise(SIGWINCH);
+    EXPECT_TRUE(log.values.empty());
+    local_irq_restore(flags);
+    EXPECT_EQ(log.values, numbers(9));
+    sigaction(SIGWINCH, &before, nullptr);
+}
+
+void region_of_its_own(int) {
+    nmircu::irq_guard guard;
+    queue_here(SIGRTMIN, 0);
+    queue_here(SIGRTMIN, 1);
+}
+
+TEST_F(irq_mask, a_region_inside_a_handler_of_the_programs_own) {
+    value_log log;
+    irq_handler handler;
+    ASSERT_EQ(handler.request(SIGRTMIN, "log", log), irq_error::none);
+    struct sigaction action = {}, before;
+    action.sa_handler = region_of_its_own;
+    sigaction(SIGWINCH, &action, &before);
+    raise(SIGWINCH);
+    EXPECT_EQ(log.values, numbers(2));
+    sigaction(SIGWINCH, &before, nullptr);
+}
+
+TEST_F(irq_mask, a_program_that_unblocks_everything_inside_loses_nothing) {
+    value_log log;
+    irq_handler handler;
+    ASSERT_EQ(handler.request(SIGRTMIN, "log", log), irq_error::none);
+    sigset_t none;
+    sigemptyset(&none);
+    const irq_flags flags = local_irq_save();
+    for (int i = 0; i < 20; ++i) {
+        queue_here(SIGRTMIN, i);
+        pthread_sigmask(SIG_SETMASK, &none, nullptr);
+    }
+    EXPECT_TRUE(log.values.empty());
+    local_irq_restore(flags);
+    std::sort(log.values.begin(), log.values.end());
+    EXPECT_EQ(log.values, numbers(20));
+}
+
+TEST_F(irq_mask, what_the_program_blocks_stays_blocked) {
+    std::atomic<long> hits{0}, others{0};
+    ASSERT_EQ(nmircu::request_irq(SIGUSR1, count, {}, "count", &hits), irq_error::none);
+    ASSERT_EQ(nmircu::request_irq(SIGUSR2, count, {}, "others", &others), irq_error::none);
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &one, nullptr);
+    const irq_flags flags = local_irq_save();
+    raise_line(SIGUSR1);
+    raise_line(SIGUSR2);
+    local_irq_restore(flags);
+    EXPECT_EQ(hits, 1);
+    EXPECT_EQ(others, 0);
+    EXPECT_TRUE(blocks(SIGUSR2));
+    pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
+    EXPECT_EQ(others, 1);
+    EXPECT_EQ(nmircu::free_irq(SIGUSR1, &hits), irq_error::none);
+    EXPECT_EQ(nmircu::free_irq(SIGUSR2, &others), irq_error::none);
+}
+
+// Everything that can interrupt a region's two ends, at every moment: another thread sends without
+// pause while this one masks and unmasks.
+TEST_F(irq_mask, nothing_is_lost_at_the_ends_of_a_region) {
+    static constexpr int total = 20000;
+    value_log log;
+    log.values.reserve(total);
+    irq_handler handler;
+    ASSERT_EQ(handler.request(SIGRTMIN, "log", log), irq_error::none);
+    const int target = thread_id();
+    std::atomic<bool> done{false};
+    std::thread sender([&] {
+        for (int i = 0; i < total;) {
+            // The queue is bounded; a sender who finds it full waits.
+            if (queue_to(target, SIGRTMIN, i) == 0) {
+                ++i;
+            } else {
+                std::this_thread::yield();
+            }
+        }
+        done.store(true, std::memory_order_release);
+    });
+    while (!done.load(std::memory_order_acquire)) {
+        nmircu::irq_guard outer;
+        nmircu::irq_guard inner;
+    }
+    sender.join();
+    EXPECT_EQ(log.values, numbers(total));
+}
+
+TEST_F(irq_mask, fork_keeps_the_region_and_leaves_what_waits_to_the_parent) {
+    std::atomic<long> hits{0};
+    ASSERT_EQ(nmircu::request_irq(SIGUSR1, count, {}, "count", &hits), irq_error::none);
+    const irq_flags flags = local_irq_save();
+    raise_line(SIGUSR1);
+    raise_line(SIGUSR1);
+    const pid_t child = fork();
+    if (child == 0) {
+        const bool masked = nmircu::irqs_disabled();
+        local_irq_restore(flags);
+        const bool nothing = hits == 0 && !blocks(SIGUSR1);
+        raise_line(SIGUSR1);
+        _exit(masked && nothing && hits == 1 ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(hits, 0);
+    local_irq_restore(flags);
+    EXPECT_EQ(hits, 2);
+    EXPECT_EQ(nmircu::free_irq(SIGUSR1, &hits), irq_error::none);
+}
+
+sigjmp_buf escape;
+
+TEST_F(irq_mask, a_previous_owner_gets_what_waited_and_may_jump) {
+    static std::vector<int> owned;
+    owned.clear();
+    owned.reserve(16);
+    struct sigaction action = {}, before;
+    action.sa_flags = SA_SIGINFO;
+    action.sa_sigaction = [](int, siginfo_t* info, void*) {
+        owned.push_back(info->si_value.sival_int);
+        if (info->si_value.sival_int == 2) siglongjmp(escape, 1);
+    };
+    const int line = SIGRTMIN + 3;
+    sigaction(line, &action, &before);
+    std::atomic<long> asked{0};
+    ASSERT_EQ(nmircu::request_irq(line, decline, {}, "decline", &asked), irq_error::none);
+    if (sigsetjmp(escape, 1) == 0) {
+        const irq_flags flags = local_irq_save();
+        for (int i = 2; i < 5; ++i)
+            queue_here(line, i);
+        local_irq_restore(flags);
+    }
+    EXPECT_THAT(owned, testing::ElementsAre(2, 3, 4));
+    EXPECT_EQ(asked, 3);
+    EXPECT_EQ(nmircu::irq_read_line(line).forwarded, 3u);
+    EXPECT_FALSE(blocks(line));
+    EXPECT_EQ(nmircu::free_irq(line, &asked), irq_error::none);
+}
+
+}  // namespace
