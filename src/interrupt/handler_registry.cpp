@@ -4,6 +4,8 @@
 //
 //   variable            written by               read by        protection
 //   published           updaters, under lock     dispatches     rcu_assign_pointer / dereference
+//   announced           updaters, under lock     remove_later   [HR-3] with [HR-4]; what is to be
+//                                                               published next, or is published
 //   arrays              updaters, under lock     dispatches     a grace period between the two
 //   an entry's function the above; any context   dispatches     [HR-1] with [HR-2]
 //                       for one that leaves
@@ -50,6 +52,14 @@ void insert(chain& handlers, const chain_entry& entry, bool first) noexcept {
     for (; first && at != 0; --at)
         handlers.entries[at] = handlers.entries[at - 1];
     handlers.entries[at] = entry;
+}
+
+// Any context.
+void disarm(chain& handlers, unsigned id) noexcept {
+    chain_entry* const entry = find_entry(handlers, id);
+    if (entry == nullptr) return;
+    // Relaxed: whoever still calls the old function is waited for.
+    __atomic_store_n(&entry->function, handler_function{declined}, __ATOMIC_RELAXED);
 }
 
 // What is left of `most_ns` since `start`.
@@ -167,31 +177,35 @@ chain& handler_registry::fresh_copy_locked(unsigned vector) noexcept {
     return spare;
 }
 
-void handler_registry::publish_locked(unsigned vector, const chain& next) noexcept {
-    rcu_assign_pointer(published_[vector], &next);
-    vectors_[vector].spare_may_be_walked = true;
-    // [HR-1] seq_cst fence: the publication precedes the look for those who are leaving.
+void handler_registry::publish_locked(unsigned vector, chain& next) noexcept {
+    // [HR-3] release: the array is filled before it is announced. Partner: [HR-4].
+    // Weakened: who leaves looks for itself in an array half written.
+    vectors_[vector].announced.store(&next, std::memory_order_release);
+    // [HR-1] seq_cst fence: the announcement precedes the look for those who are leaving.
     // Partner: [HR-2]. Weakened: a handler that left while the array was copied is called again.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    for (const chain_entry& entry : next.entries) {
-        if (&entry == next.entries + next.count) break;
+    for (unsigned i = 0; i < next.count; ++i) {
+        const unsigned id = next.entries[i].id;
         // Relaxed: ordered by the fence.
-        const handler_token token = records_[entry.id].token.load(std::memory_order_relaxed);
-        if ((token & leaving) != 0) disarm(entry.id);
+        const handler_token token = records_[id].token.load(std::memory_order_relaxed);
+        if ((token & leaving) != 0) disarm(next, id);
     }
+    rcu_assign_pointer(published_[vector], &next);
+    vectors_[vector].spare_may_be_walked = true;
 }
 
-// In the array that is published now. Any context, inside a section or under the lock.
-void handler_registry::disarm(unsigned id) noexcept {
+// In the array that is published now, and in the one that is about to be: whoever announces another
+// one later sees the mark. In this order: an array that is published by the second look had been
+// announced by the first, or is announced after it. Any context, inside a section, so that neither
+// array is filled anew.
+void handler_registry::disarm_everywhere(unsigned id) noexcept {
     const unsigned vector = records_[id].vector;
+    // [HR-4] acquire: the array that is announced has been filled; and the look at what is
+    // published comes second. Partner: [HR-3]. Weakened: as there.
+    chain* const announced = vectors_[vector].announced.load(std::memory_order_acquire);
+    if (announced != nullptr) disarm(*announced, id);
     const chain* const published = rcu_dereference(published_[vector]);
-    if (published == nullptr) return;
-    chain& array = vectors_[vector].arrays[published->index % 2];
-    chain_entry* const entry = find_entry(array, id);
-    if (entry != nullptr) {
-        // Relaxed: whoever still calls the old function is waited for.
-        __atomic_store_n(&entry->function, handler_function{declined}, __ATOMIC_RELAXED);
-    }
+    if (published != nullptr) disarm(vectors_[vector].arrays[published->index % 2], id);
 }
 
 // Whether it was registered, and nobody else has begun to remove it. Any context.
@@ -254,7 +268,8 @@ registry_result handler_registry::remove(handler_token token, std::uint64_t most
     publish_locked(handler.vector, next);
     if (!wait_for_dispatches_locked(handler.vector, rest_of(most_ns, start))) {
         handler.token.store(token, std::memory_order_relaxed);
-        publish_locked(handler.vector, *before);  // unchanged, and perhaps still walked
+        // Unchanged, and perhaps still walked.
+        publish_locked(handler.vector, vectors_[handler.vector].arrays[before->index % 2]);
         return registry_result::still_running;
     }
     read_locked(cell_of(token), last);
@@ -264,20 +279,27 @@ registry_result handler_registry::remove(handler_token token, std::uint64_t most
 
 registry_result handler_registry::remove_later(handler_token token, void (*done)(void*),
                                                void* argument) noexcept {
-    if (!claim_departure(token)) return registry_result::not_registered;
-    record& handler = records_[cell_of(token)];
-    handler.done = done;
-    handler.argument = argument;
-    // [HR-2] seq_cst fence: the mark precedes the look at what is published. Partner: [HR-1].
-    // Weakened: as there.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    {
-        rcu_default_domain().lock();
-        disarm(cell_of(token));
-        rcu_default_domain().unlock();
+    // All of it in one section: who finds the mark and waits for a grace period knows that the
+    // removal is in the reclaimer's hands.
+    rcu_default_domain().lock();
+    const bool claimed = claim_departure(token);
+    if (claimed) {
+        record& handler = records_[cell_of(token)];
+        handler.done = done;
+        handler.argument = argument;
+        // [HR-2] seq_cst fence: the mark precedes the look at what is announced and published.
+        // Partner: [HR-1]. Weakened: as there.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        disarm_everywhere(cell_of(token));
+        rcu_call(handler.departure, depart);
     }
-    rcu_call(handler.departure, depart);
-    return registry_result::done;
+    rcu_default_domain().unlock();
+    return claimed ? registry_result::done : registry_result::not_registered;
+}
+
+void handler_registry::wait_for_departures() noexcept {
+    rcu_synchronize();
+    rcu_barrier();
 }
 
 // On the reclaimer thread, a grace period after the handler was disarmed: nobody is inside it.

@@ -48,6 +48,7 @@ struct final_counts {
 
 struct vector_arrays {
     chain arrays[2];
+    std::atomic<chain*> announced;
     bool spare_may_be_walked;
 };
 
@@ -66,6 +67,9 @@ class handler_registry {
     // Any context. From the return on no dispatch that begins calls the handler; once nobody is
     // inside it and its name is free, `done(argument)` runs on the reclaimer thread.
     registry_result remove_later(handler_token token, void (*done)(void*), void* argument) noexcept;
+
+    // Until all removals are complete that remove_later has begun. Thread context.
+    static void wait_for_departures() noexcept;
 
     // What it calls now; null: not registered.
     [[nodiscard]] handler_function handler_of(handler_token token) noexcept;
@@ -113,9 +117,8 @@ class handler_registry {
     bool claim_departure(handler_token token) noexcept;
     bool spare_is_free_locked(unsigned vector, std::uint64_t most_ns) noexcept;
     chain& fresh_copy_locked(unsigned vector) noexcept;
-    void publish_locked(unsigned vector, const chain& next) noexcept;
-    void disarm_leaving_locked(chain& published) noexcept;
-    void disarm(unsigned id) noexcept;
+    void publish_locked(unsigned vector, chain& next) noexcept;
+    void disarm_everywhere(unsigned id) noexcept;
     void nobody_walks_locked(unsigned vector) noexcept;
     bool wait_for_dispatches_locked(unsigned vector, std::uint64_t most_ns) noexcept;
     void clear_counts(unsigned id) noexcept;

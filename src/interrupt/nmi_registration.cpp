@@ -161,8 +161,8 @@ nmi_error nmi_handler::remove(nmi_handler_statistics* last, std::uint64_t* cpu_h
     if (!added()) return nmi_error::not_added;
     const nmi_error error =
         interrupt::remove(number_of(token_), platform::forever_ns, {last, cpu_handled, cpus});
-    // On its way out already, by its token: out when the reclaimer has been through.
-    if (error == nmi_error::not_added) rcu_barrier();
+    // On its way out already, by its token.
+    if (error == nmi_error::not_added) handler_registry::wait_for_departures();
     token_ = {};
     return error;
 }
