@@ -14,6 +14,7 @@
 
 #include <nmircu/nmi.hpp>
 
+#include "deferred.hpp"
 #include "platform/linux/pt_regs.hpp"
 #include "platform/linux/signal_tag.hpp"
 #include "table.hpp"
@@ -226,5 +227,6 @@ int main(int argc, char** argv) {
     install();
     run_signals(table);
     run_handler_path(table);
+    run_deferred_work(table);
     return table.finish();
 }

@@ -37,9 +37,21 @@ extern "C" {
 /* The interrupted registers. Opaque; read them through the host table. */
 struct pt_regs;
 
+/* Work for a thread, queued by a handler. Zero but for `function` before it is first queued; from
+ * then on the core's. What the handler has queued has run before exit is called; an item that
+ * queues itself has to stop when exit has been called, and then runs a last time before the module
+ * is unloaded. */
+struct nmi_deferred {
+    /* (thread) Runs on the core's thread, one item after the other, in the order of queueing. May
+     * block, allocate and queue again; outside any handler. */
+    void (*function)(struct nmi_deferred* item);
+    void* link;
+    uint32_t queued;
+};
+
 /* What the core offers a module. Each function's context is given as (nmi) where a handler may call
- * it, or (thread) where only init and exit may. None of them blocks or allocates.
- * The table stays valid until exit returns. */
+ * it, or (thread) where only init and exit may. None of them blocks or allocates
+ * unless it says so. The table stays valid until exit returns. */
 struct nmi_host {
     uint32_t abi;   /* NMI_MODULE_ABI of the core */
     uint32_t bytes; /* size of this table: later versions only append */
@@ -65,6 +77,15 @@ struct nmi_host {
     uint32_t (*thread_id)(void);
     /* (nmi) CLOCK_MONOTONIC in nanoseconds. */
     uint64_t (*now_ns)(void);
+
+    /* Below: only if `bytes` reaches that far. */
+
+    /* (thread) Creates the thread that runs deferred work, if there is none: called in init by a
+     * module whose handler queues. Blocks and allocates. 0: the system refused; what is queued then
+     * runs when the module is unloaded. */
+    int (*defer_start)(void);
+    /* (nmi) Queues the item. 0: it was queued already, and its function has not begun. */
+    int (*defer)(struct nmi_deferred* item);
 };
 
 enum nmi_record_kind {

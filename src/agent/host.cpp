@@ -8,6 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstddef>
+
+#include <nmircu/deferred.hpp>
 #include <nmircu/nmi.hpp>
 
 #include "platform/linux/stack_walk.hpp"
@@ -52,6 +55,17 @@ std::uint64_t host_now_ns() noexcept {
            static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+int host_defer_start() noexcept {
+    return deferred_start() ? 1 : 0;
+}
+int host_defer(nmi_deferred* item) noexcept {
+    using core_item = detail::deferred_item;
+    static_assert(sizeof(nmi_deferred) == sizeof(core_item) &&
+                  offsetof(nmi_deferred, link) == offsetof(core_item, next) &&
+                  offsetof(nmi_deferred, queued) == offsetof(core_item, queued));
+    return detail::queue_deferred(*reinterpret_cast<core_item*>(item)) ? 1 : 0;
+}
+
 constexpr nmi_host table{.abi = NMI_MODULE_ABI,
                          .bytes = sizeof(nmi_host),
                          .instruction_pointer = host_instruction_pointer,
@@ -61,7 +75,9 @@ constexpr nmi_host table{.abi = NMI_MODULE_ABI,
                          .record_reserve = host_record_reserve,
                          .record_commit = host_record_commit,
                          .thread_id = host_thread_id,
-                         .now_ns = host_now_ns};
+                         .now_ns = host_now_ns,
+                         .defer_start = host_defer_start,
+                         .defer = host_defer};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include <nmircu/deferred.hpp>
 #include <nmircu/platform/port.hpp>
 
 #include <agent/host.hpp>
@@ -134,12 +135,17 @@ module_table::entry* module_table::find(const std::string& name) {
 // Runs the init of loaded code; if that refuses, nothing is left of it.
 std::optional<refusal> module_table::bring_in(code_object& code, const arguments& given) {
     std::optional<refusal> refused = initialise(code, given);
-    if (refused) run_on_control_([&] { code.unload(); });
+    if (refused) {
+        deferred_flush_all();
+        run_on_control_([&] { code.unload(); });
+    }
     return refused;
 }
 
 std::string module_table::send_away(code_object& code) {
+    deferred_flush_all();  // nobody queues any more
     if (code.module().exit != nullptr) code.module().exit();
+    deferred_flush_all();  // not even an item of itself
     std::string left;
     run_on_control_([&] { left = code.unload(); });
     return left;

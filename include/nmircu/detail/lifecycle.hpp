@@ -32,5 +32,8 @@ void engine_after_fork() noexcept;
 void engine_forked() noexcept;
 void dispatch_forked() noexcept;
 void irqs_forked() noexcept;
+void deferred_before_fork() noexcept;
+void deferred_after_fork() noexcept;
+void deferred_forked() noexcept;
 
 }  // namespace nmircu::detail

@@ -117,6 +117,10 @@ struct reader_state {
     std::uint32_t irq_mask;
     std::uint32_t irq_kept;
     std::uint32_t irq_depth;
+    // The function of deferred work that this thread is inside; and why it holds the right to run
+    // some.
+    const void* deferred;
+    enum deferring_state : std::uint32_t { no_items, runs_items, forks } deferring;
 };
 
 }  // namespace nmircu::detail

@@ -40,9 +40,22 @@ __thread detail::reader_state reader_state_of_this_thread
                                                   .dispatch_frame = nullptr,
                                                   .irq_mask = 0,
                                                   .irq_kept = 0,
-                                                  .irq_depth = 0};
+                                                  .irq_depth = 0,
+                                                  .deferred = nullptr,
+                                                  .deferring = detail::reader_state::no_items};
 
 namespace {
+
+// Deferred work first: its functions may wait for what the engine holds.
+void before_fork() {
+    detail::deferred_before_fork();
+    detail::engine_before_fork();
+}
+
+void after_fork() {
+    detail::engine_after_fork();
+    detail::deferred_after_fork();
+}
 
 // Every signal stays out: a handler that ran between two of the engine's stores would count in half
 // a domain. (perf events do not cross fork, so no unblockable SIGTRAP arrives.)
@@ -55,6 +68,7 @@ void forked() {
     detail::dispatch_forked();
     forget_kept_interrupts();
     detail::irqs_forked();
+    detail::deferred_forked();
     libc.set_mask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -81,7 +95,7 @@ void read_limits() noexcept {
     find_race_checker();
     read_limits();
     detail::start_engine(wanted_barrier());
-    pthread_atfork(detail::engine_before_fork, detail::engine_after_fork, forked);
+    pthread_atfork(before_fork, after_fork, forked);
 }
 
 }  // namespace
