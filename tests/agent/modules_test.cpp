@@ -166,6 +166,23 @@ TEST(agent_modules, many_loads_swaps_and_unloads_leave_nothing_behind) {
               last.number("retired", status_lines::handled, "witness") + last.number("unknown", 0));
 }
 
+// Whatever a module has queued has run before its exit, and none of it runs in unmapped code.
+TEST(agent_modules, what_a_handler_queued_has_run_before_its_code_goes) {
+    program target;
+    target.tell("burn 4");
+    for (int round = 0; round < 30; ++round) {
+        ASSERT_THAT(load(target, DEFERRING), is_ok());
+        ASSERT_TRUE(target.wait_for_calls("deferring", 5));
+        if (round % 3 == 0) {
+            ASSERT_THAT(target.ask({"swap", "deferring", DEFERRING}), is_ok());
+            ASSERT_TRUE(target.wait_for_calls("deferring", 5));
+        }
+        ASSERT_THAT(target.ask({"unload", "deferring"}), is_ok());
+        EXPECT_FALSE(target.maps("deferring.so"));
+    }
+    EXPECT_EQ(target.tell("alive"), "yes");
+}
+
 TEST(agent_modules, several_modules_share_the_source) {
     program target;
     target.tell("burn 1");
