@@ -100,8 +100,10 @@ class deferred_work : private detail::deferred_item {
         return queued.load(std::memory_order_relaxed) != 0;  // a hint
     }
 
-    // Returns when a run of the function that was asked for before the call has ended.
-    // Context: as deferred_flush_all, which it is.
+    // Returns when a run of the function that began after the latest queue() has ended, or nothing
+    // is queued. A queue() that has returned false counts too; deferred_flush_all does not wait for
+    // an item that another thread is in the middle of queueing. Runs everything that was queued
+    // before, so it may wait for other items. Context: as deferred_flush_all.
     void flush() noexcept {
         detail::flush_deferred(this, "deferred_work::flush", __builtin_return_address(0));
     }

@@ -10,9 +10,10 @@
  *
  * Life of a module. dlopen; init (thread context); handler on every CPU, any number of times, also
  * several at once and nested; then, on unload: the handler is unpublished, a grace period passes,
- * exit is called (thread context, no handler of this module is running or will start), dlclose.
- * On swap the new module's init runs before, the old module's exit after the exchange: for a moment
- * both are loaded and every interrupt is seen by exactly one of the two.
+ * deferred work that it has queued runs, exit is called (thread context, no handler of this module
+ * is running or will start), dlclose. On swap the new module's init runs before, the old module's
+ * exit after the exchange: for a moment both are loaded and every interrupt is seen by exactly one
+ * of the two.
  *
  * init and exit run on a thread of the agent: every signal blocked, 256 KiB of stack, the program's
  * own descriptors, so a handler can use a descriptor that init opened. The constructors and
