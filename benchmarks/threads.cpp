@@ -4,9 +4,12 @@
 #include "threads.hpp"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 
 namespace bench {
 
@@ -23,22 +26,40 @@ cpu_set_t usable_cpus() {
     return set;
 }
 
+const cpu_set_t& all_cpus() {
+    static const cpu_set_t all = usable_cpus();
+    return all;
+}
+
+// The `index`th of them, modulo their number; a negative index: all.
+cpu_set_t chosen_cpus(int index) {
+    const cpu_set_t& all = all_cpus();
+    if (index < 0) return all;
+    int left = index % CPU_COUNT(&all);
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, &all) || left-- != 0)
+        ++cpu;
+    cpu_set_t wanted;
+    CPU_ZERO(&wanted);
+    CPU_SET(cpu, &wanted);
+    return wanted;
+}
+
 }  // namespace
 
 unsigned stay_on_cpu(int index) {
-    static const cpu_set_t all = usable_cpus();
-    const int count = CPU_COUNT(&all);
-    cpu_set_t wanted = all;
-    if (index >= 0) {
-        int left = index % count;
-        int cpu = 0;
-        while (!CPU_ISSET(cpu, &all) || left-- != 0)
-            ++cpu;
-        CPU_ZERO(&wanted);
-        CPU_SET(cpu, &wanted);
-    }
+    const cpu_set_t wanted = chosen_cpus(index);
     if (::sched_setaffinity(0, sizeof(wanted), &wanted) != 0) give_up("sched_setaffinity");
-    return static_cast<unsigned>(count);
+    return static_cast<unsigned>(CPU_COUNT(&all_cpus()));
+}
+
+void keep_others_on_cpu(int index) {
+    const cpu_set_t wanted = chosen_cpus(index);
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        const pid_t thread = std::stoi(task.path().filename());
+        // A thread may end meanwhile.
+        if (thread != ::gettid()) ::sched_setaffinity(thread, sizeof(wanted), &wanted);
+    }
 }
 
 crowd::crowd(unsigned size, std::function<void()> arrive, std::function<void()> leave)

@@ -17,6 +17,9 @@ namespace bench {
 // gives it all of them back. Returns how many there are.
 unsigned stay_on_cpu(int index);
 
+// The same for all other threads of the process, those of libraries included, that exist now.
+void keep_others_on_cpu(int index);
+
 // `size` threads that run `arrive`, sleep, and at the end of the crowd run `leave`.
 class crowd {
   public:

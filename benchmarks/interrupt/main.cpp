@@ -17,6 +17,7 @@
 #include "deferred.hpp"
 #include "platform/linux/pt_regs.hpp"
 #include "platform/linux/signal_tag.hpp"
+#include "rows.hpp"
 #include "table.hpp"
 
 namespace {
@@ -228,5 +229,7 @@ int main(int argc, char** argv) {
     run_signals(table);
     run_handler_path(table);
     run_deferred_work(table);
+    bench::run_parallel(table);
+    bench::run_registration(table);
     return table.finish();
 }

@@ -263,18 +263,30 @@ flood flood_with(const bench_peer& peer, double seconds) {
             double(peak.load(std::memory_order_relaxed))};
 }
 
+// The retiring thread's share of the work, on CPU 0; whoever reclaims is on `reclaimer_cpu`. Left
+// to the scheduler, the figure is one of two, by chance.
+bench::round_function retiring(const bench_peer& peer, int reclaimer_cpu) {
+    return
+        [&peer, reclaimer_cpu, one = bench::nanoseconds_each(peer.retire)](double seconds) mutable {
+            bench::stay_on_cpu(0);
+            bench::keep_others_on_cpu(reclaimer_cpu);
+            const double result = one(seconds);
+            bench::keep_others_on_cpu(-1);
+            bench::stay_on_cpu(-1);
+            peer.barrier();
+            return result;
+        };
+}
+
 void run_retirement(bench::table& table) {
     const double seconds = table.quick() ? 0.03 : 0.1;
-    row cost{"allocate + retire, in the retiring thread", "ns", better::less, {}, memb};
+    row apart{"allocate + retire, reclaimer on another CPU", "ns", better::less, {}, memb};
+    row same{"allocate + retire, reclaimer on the same CPU", "ns", better::less, {}, memb};
     row throughput{"retired by 4 threads, then a barrier", "per second", better::more, {}, memb};
     row backlog{"the same: peak backlog", "objects", better::less, {}, memb};
     for (const bench_peer* peer : {&bench_nmircu_inlined, &bench_memb_inlined, &bench_bp_inlined}) {
-        const auto one = bench::nanoseconds_each(peer->retire);
-        cost.contestants.push_back({peer->name, [peer, one](double round_seconds) mutable {
-                                        const double result = one(round_seconds);
-                                        peer->barrier();
-                                        return result;
-                                    }});
+        apart.contestants.push_back({peer->name, retiring(*peer, 1)});
+        same.contestants.push_back({peer->name, retiring(*peer, 0)});
         throughput.contestants.push_back({peer->name, [peer, seconds](double) {
                                               return flood_with(*peer, seconds).objects_per_second;
                                           }});
@@ -283,7 +295,8 @@ void run_retirement(bench::table& table) {
     }
     set_goal(throughput, ours, {2.0, memb});
     set_goal(backlog, ours, {1.0, memb});
-    table.run(cost);
+    table.run(apart);
+    table.run(same);
     table.run(throughput);
     table.run(backlog);
 }
