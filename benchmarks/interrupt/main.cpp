@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // What the dispatcher costs above a raw sigaction handler that does the same work: with the signal
-// around it, as a program pays it, and without, where nanoseconds can be told apart.
+// around it, as a program pays it, and without, where nanoseconds can be told apart. And what the
+// soft mask of IRQs costs beside the kernel's.
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include <nmircu/irq.hpp>
 #include <nmircu/nmi.hpp>
 
 #include "deferred.hpp"
@@ -221,6 +223,30 @@ void run_signals(bench::table& table) {
     table.run(signals);
 }
 
+// All lines, which is what the soft mask masks.
+void mask_signals(std::uint64_t count) {
+    sigset_t all, before;
+    sigfillset(&all);
+    for (; count != 0; --count) {
+        pthread_sigmask(SIG_BLOCK, &all, &before);
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+}
+void mask_irqs(std::uint64_t count) {
+    for (; count != 0; --count)
+        nmircu::local_irq_restore(nmircu::local_irq_save());
+}
+
+void run_masks(bench::table& table) {
+    const std::string signals = "pthread_sigmask";
+    table.run({"masked region",
+               "ns",
+               better::less,
+               {{signals, bench::nanoseconds_each(mask_signals)},
+                {"local_irq_save", bench::nanoseconds_each(mask_irqs), bench::goal{0.01, signals}}},
+               signals});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -228,6 +254,7 @@ int main(int argc, char** argv) {
     install();
     run_signals(table);
     run_handler_path(table);
+    run_masks(table);
     run_deferred_work(table);
     bench::run_parallel(table);
     bench::run_registration(table);

@@ -20,6 +20,7 @@ void name_address(platform::text_line<>& line, const char* what, const void* add
 void handler_check::remember() noexcept {
     section_ = detail::section_of(self_);
     nmi_depth_ = self_.nmi_depth;
+    irq_mask_ = self_.irq_mask;
     outer_name_ = self_.called_name;
     outer_function_ = self_.called_function;
     outer_locked_at_ = self_.locked_at;
@@ -43,12 +44,15 @@ void handler_check::note(const char* name, const void* function) noexcept {
 
 void handler_check::compare() noexcept {
     const std::uint64_t section = detail::section_of(self_);
-    if (section == section_ && self_.nmi_depth == nmi_depth_) [[likely]]
+    const bool as_masked = self_.irq_mask == irq_mask_;
+    if (section == section_ && self_.nmi_depth == nmi_depth_ && as_masked) [[likely]]
         return;
     platform::text_line line;
     line << "nmircu: handler " << self_.called_name << " (" << self_.called_function << ") ";
     if (self_.nmi_depth != nmi_depth_) {
         line << "returned after calling nmi_enter and nmi_exit, but not in pairs";
+    } else if (!as_masked) {
+        line << "returned after calling local_irq_save and local_irq_restore, but not in pairs";
     } else if (section > section_) {
         line << "returned inside a read-side critical section that it entered and has not left";
         name_address(line, "lock", self_.locked_at);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// A handler returns as it was called: inside the same sections, as deep in NMIs. Checked in debug
-// builds of the library; in others nothing of this is left. Context: nmi.
+// A handler returns as it was called: inside the same sections, as deep in NMIs, with IRQs as
+// masked. Checked in debug builds of the library; in others nothing of this is left.
+// Context: nmi, irq.
 #pragma once
 
 #include <nmircu/nmi.hpp>
@@ -36,6 +37,7 @@ class handler_check {
     detail::reader_state& self_;
     std::uint64_t section_;
     std::uint32_t nmi_depth_;
+    std::uint32_t irq_mask_;
     const char* outer_name_;
     const void* outer_function_;
     const void* outer_locked_at_;

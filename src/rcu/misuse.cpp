@@ -95,6 +95,14 @@ void report_nesting(const reader_state& self, const void* caller) noexcept {
     port::panic(line.c_str());
 }
 
+void report_unmask(const void* caller) noexcept {
+    text_line line;
+    line << "nmircu: local_irq_restore called at " << caller << " on thread "
+         << port::current_thread()
+         << ", which has no IRQs masked. Each local_irq_save is undone once, on its own thread";
+    port::panic(line.c_str());
+}
+
 void report_null(const char* what, const void* caller) noexcept {
     text_line line;
     line << "nmircu: " << what << " called at " << caller << " with a null function";
@@ -119,9 +127,10 @@ void require_no_section(const char* what, const void* caller) noexcept {
 
 void require_no_handler(const char* what, const void* caller) noexcept {
     const reader_state& self = platform::this_reader();
-    if (self.nmi_depth == 0) return;
+    if (self.nmi_depth == 0 && self.irq_depth == 0) return;
     text_line line;
-    line << "nmircu: " << what << " called at " << caller << " inside an NMI";
+    line << "nmircu: " << what << " called at " << caller << " inside an "
+         << (self.nmi_depth != 0 ? "NMI" : "IRQ");
     rcu::name_handler(line, self);
     line << "; it locks, allocates or blocks, and is for threads outside handlers only";
     port::panic(line.c_str());

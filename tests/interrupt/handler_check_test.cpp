@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nmircu/irq.hpp>
 #include <nmircu/nmi.hpp>
 #include <nmircu/rcu.hpp>
 
@@ -90,6 +91,20 @@ TEST(handler_check, nmi_enter_without_nmi_exit_names_the_handler) {
             take(enter_once_more);
         },
         AllOf(names("handler culprit (", "enters"), HasSubstr("not in pairs")));
+}
+
+NMIRCU_SITE(masks) int mask_only(void*, pt_regs*, int) {
+    static_cast<void>(nmircu::local_irq_save());
+    return 1;
+}
+
+TEST(handler_check, irqs_left_masked_name_the_handler) {
+    EXPECT_DEATH(
+        {
+            print_sites();
+            take(mask_only);
+        },
+        AllOf(names("handler culprit (", "masks"), HasSubstr("local_irq_save")));
 }
 
 NMIRCU_SITE(exits) void exit_nmi() {

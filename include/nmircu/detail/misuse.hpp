@@ -28,6 +28,7 @@ constexpr bool checks_misuse = NMIRCU_DEBUG != 0;
 // stops with a message. `caller` is where the misused function was called. Any context.
 [[gnu::cold]] void report_unlock(const reader_state& self, const void* caller) noexcept;
 [[gnu::cold]] void report_nesting(const reader_state& self, const void* caller) noexcept;
+[[gnu::cold]] void report_unmask(const void* caller) noexcept;
 [[gnu::cold]] void report_null(const char* what, const void* caller) noexcept;
 [[gnu::cold, gnu::visibility("hidden")]] void report_retired_twice(const void* object,
                                                                    const void* first,

@@ -30,6 +30,7 @@
 #include <nmircu/platform/port.hpp>
 #include <nmircu/rcu.hpp>
 
+#include "platform/linux/fault_report.hpp"
 #include "platform/linux/libc_signals.hpp"
 #include "platform/linux/previous_owner.hpp"
 #include "platform/linux/pt_regs.hpp"
@@ -62,7 +63,9 @@ constexpr unsigned most_kept = 4;
 struct kept_interrupts {
     // Lines that were open where we blocked them.
     signal_bits blocked;
-    unsigned first, count;
+    // How many were ever taken, and how many kept back: each changes in one store, so that the
+    // trampoline may run at any moment, even if a handler of the program's own unblocks lines.
+    unsigned taken, arrived;
     saved_interrupt ring[most_kept];
 };
 __thread kept_interrupts kept __attribute__((tls_model("initial-exec")));
@@ -109,8 +112,9 @@ void give_back(int line, siginfo_t* info) noexcept {
 
 void keep_back(detail::reader_state& self, int line, siginfo_t* info,
                ucontext_t& context) noexcept {
-    if (kept.count < most_kept) {
-        save(kept.ring[(kept.first + kept.count++) % most_kept], info, context);
+    if (kept.arrived - kept.taken < most_kept) {
+        save(kept.ring[kept.arrived % most_kept], info, context);
+        ++kept.arrived;
     } else {
         give_back(line, info);
     }
@@ -131,7 +135,7 @@ bool keeps_back(const detail::reader_state& self) noexcept {
 void trampoline(int line, siginfo_t* info, void* argument) {
     // [IM-4] compiler fence, on the thread that was interrupted: what the program did before the
     // interruption precedes the look at its mask and all that follows.
-    // Partners: [IM-1], [IM-2], [IM-3], nmircu/platform/irq_mask.hpp; [IM-5].
+    // Partners: [IM-1], [IM-2], [IM-3], nmircu/platform/irq_mask.hpp; [IM-5], [IM-6].
     // Weakened: as there.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     auto& context = *static_cast<ucontext_t*>(argument);
@@ -175,23 +179,26 @@ struct rebuilt_interrupt {
     }
 };
 
-// Returns how many of them go to the line's previous owner, when all have been taken.
-unsigned take_all_kept(const sigset_t& mask, saved_interrupt (&unclaimed)[most_kept]) noexcept {
-    unsigned count = 0;
-    while (kept.count != 0) {
-        const saved_interrupt next = kept.ring[kept.first];
-        kept.first = (kept.first + 1) % most_kept;
-        --kept.count;
+// Oldest first. What nobody claims goes into `unclaimed`, of which there are `count`.
+void take_all_kept(const sigset_t& mask, saved_interrupt (&unclaimed)[most_kept],
+                   unsigned& count) noexcept {
+    // Relaxed: read anew each time, and changed in one store.
+    while (__atomic_load_n(&kept.arrived, __ATOMIC_RELAXED) != kept.taken) {
+        const saved_interrupt next = kept.ring[kept.taken % most_kept];
+        // Relaxed: the trampoline finds the place used or free.
+        __atomic_store_n(&kept.taken, kept.taken + 1, __ATOMIC_RELAXED);
         rebuilt_interrupt interrupt(next, mask);
         interrupt.take([](pt_regs* regs, int line) {
             detail::take_irq(regs, line);
             return true;
         });
-        if (interrupt.regs.forward && count < most_kept) {
+        if (!interrupt.regs.forward) continue;
+        if (count < most_kept) {
             unclaimed[count++] = next;
+        } else {
+            interrupt.call_owner();
         }
     }
-    return count;
 }
 
 struct saved_errno {
@@ -210,10 +217,17 @@ void take_kept_interrupts() noexcept {
     // run. Partner: [IM-4]. Weakened: an interrupt is forgotten.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     saved_interrupt unclaimed[most_kept];
-    const unsigned count = take_all_kept(mask, unclaimed);
-    set_bits(mask, bits_of(mask) & ~kept.blocked);
-    kept.blocked = 0;
-    __atomic_store_n(&this_reader().irq_kept, 0, __ATOMIC_RELAXED);  // everything is blocked
+    unsigned count = 0;
+    do {
+        take_all_kept(mask, unclaimed, count);
+        set_bits(mask, bits_of(mask) & ~kept.blocked);
+        kept.blocked = 0;
+        __atomic_store_n(&this_reader().irq_kept, 0, __ATOMIC_RELAXED);  // then looks again
+        // [IM-6] compiler fence against an interruption of this thread: from here on the trampoline
+        // keeps nothing back; whatever it kept until here is taken. Partner: [IM-4].
+        // Weakened: as [IM-5].
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+    } while (kept.arrived != kept.taken);
     for (unsigned i = 0; i < count; ++i)
         rebuilt_interrupt(unclaimed[i], mask).call_owner();
     // The kernel delivers what it has kept before this returns.
@@ -263,13 +277,14 @@ int attach_line(int line) noexcept {
     action.sa_mask = signals_below_nmis();
     if (libc.set_action(line, &action, nullptr) != 0) return errno;
     attached_lines.fetch_or(bit_of(line), std::memory_order_relaxed);  // see keep_back
+    report_faults_in_handlers();
     // Handlers may retire from now on, and cannot create the thread that reclaims.
     detail::start_reclaimer_for_handlers();
     return 0;
 }
 
 void forget_kept_interrupts() noexcept {
-    kept.count = 0;
+    kept.taken = kept.arrived;
     // The lines are blocked still, until the region ends.
     if (kept.blocked == 0) __atomic_store_n(&this_reader().irq_kept, 0, __ATOMIC_RELAXED);
 }

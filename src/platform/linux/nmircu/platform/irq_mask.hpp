@@ -7,6 +7,8 @@
 // back already: then whoever interrupted a restore between its two steps leaves it to the restore.
 #pragma once
 
+#include <nmircu/arch/cpu.hpp>
+#include <nmircu/detail/misuse.hpp>
 #include <nmircu/platform/reader.hpp>
 
 #pragma GCC visibility push(default)
@@ -33,6 +35,10 @@ namespace nmircu::platform {
 [[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline void unmask_irqs(
     std::uint32_t flags) noexcept {
     detail::reader_state& self = this_reader();
+    if constexpr (detail::checks_misuse) {
+        if (__atomic_load_n(&self.irq_mask, __ATOMIC_RELAXED) == 0) [[unlikely]]
+            detail::report_unmask(arch::code_address());
+    }
     // [IM-2] compiler fence against an interruption of this thread: everything in the region
     // precedes its end. Partner: [IM-4], src/platform/linux/irq_vector.cpp, on the same thread.
     // Weakened: as [IM-1].
