@@ -36,6 +36,10 @@
 // here whose context excludes handlers, stop the program with a message that names both ends. What
 // else is checked: docs/misuse.md.
 //
+// Stack. An NMI is taken on the interrupted thread's stack, or on its sigaltstack if it has one. On
+// Linux that takes the kernel's frame (getauxval(AT_MINSIGSTKSZ); 3.3 KiB on a CPU with AVX-512),
+// 1 KiB of ours, and what the handlers need; 8 KiB more if something is reported on stderr.
+//
 // Limits. At most 64 handlers at once. fork(): the child has the same handlers and none of the
 // parent's interrupt sources.
 //

@@ -130,10 +130,12 @@ void handler_registry::nobody_walks_locked(unsigned vector) noexcept {
     // Relaxed: written with the lock held.
     const chain* const published = published_[vector].load(std::memory_order_relaxed);
     chain* const arrays = vectors_[vector].arrays;
-    const chain& spare = arrays[published == &arrays[0] ? 1 : 0];
+    const unsigned which = published == &arrays[0] ? 1 : 0;
+    const chain& spare = arrays[which];
     vectors_[vector].spare_may_be_walked = false;
     for (unsigned cpu = 0; cpu < port::possible_cpus(); ++cpu) {
-        chain_cell& cell = counts_.chains[cpu].cell[spare.index];
+        // Not by spare.index, which an array that was never filled does not have.
+        chain_cell& cell = counts_.chains[cpu].cell[2 * vector + which];
         const std::uint64_t all = cell.all.read(), other = cell.other.read();
         if (all + other == 0) continue;
         for (unsigned i = 0; i < spare.count; ++i) {

@@ -4,15 +4,22 @@
 // NMI's dispatch, of malloc, of the dynamic loader - is taken once, counted once and handled by
 // exactly those who are registered there; and the code it interrupts ends as if it had not been.
 #include <dlfcn.h>
+#include <limits.h>
+#include <pthread.h>
 #include <ucontext.h>
 
 #include <atomic>
+#include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <nmircu/nmi.hpp>
 
+#include "../rcu/in_child.hpp"
 #include "platform/linux/signal_tag.hpp"
 #include "single_step.hpp"
 
@@ -27,6 +34,14 @@ using nmircu::nmi_type;
 using nmircu::pt_regs;
 using nmircu_test::single_step;
 using nmircu_test::stepped;
+
+// Documented in nmi.hpp for optimized builds; others get four times that.
+#if defined(__OPTIMIZE__)
+constexpr std::size_t allowance = 1;
+#else
+constexpr std::size_t allowance = 4;
+#endif
+constexpr std::size_t most_stack_handled = allowance * 1024, most_stack_reported = allowance * 8192;
 
 std::atomic<std::uint64_t> witnessed{0};  // NMIs that reached the dispatcher
 int witness(pt_regs*, int) {
@@ -420,6 +435,183 @@ TEST_F(everywhere, in_dlopen_and_dlclose) {
     EXPECT_NE(function, nullptr);
     EXPECT_EQ(closed, 0);
     expect_all_counted(steps.raised, 0);
+}
+
+// fork itself blocks all signals; what it calls on either side of it does not.
+std::uint64_t raised_around_fork = 0;
+void raise_around_fork() {
+    if (nmircu::nmi_raise_self() == 0) ++raised_around_fork;
+}
+
+TEST_F(everywhere, around_fork_in_parent_and_child) {
+    // Around the library's own: before them at fork, after them in the child, and the other way
+    // round.
+    pthread_atfork(raise_around_fork, raise_around_fork, raise_around_fork);
+    counted calls;
+    nmi_handler handler;
+    ASSERT_EQ(handler.add(nmi_type::local, "forked", claims, &calls), nmi_error::none);
+    raised_around_fork = 0;
+    const auto all_seen = [&] {
+        return calls.calls.load() == raised_around_fork && witnessed.load() == raised_around_fork &&
+               taken() - taken_before == raised_around_fork && !nmircu::rcu_read_held();
+    };
+    raise_around_fork();
+    const int status = nmircu_test::in_child([&] {
+        raise_around_fork();
+        nmircu::rcu_synchronize();
+        nmi_handler_statistics last;
+        const bool removed = handler.remove(&last) == nmi_error::none;
+        return removed && raised_around_fork == 4 && last.calls == 4 && all_seen() ? 0 : 1;
+    });
+    raise_around_fork();
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(raised_around_fork, 4u);
+    EXPECT_TRUE(all_seen());
+}
+
+// A thread's first NMI is its first act, and there are some in its last, when its thread-local
+// objects are gone.
+std::uint64_t raised_at_end = 0;
+pthread_key_t last_key;
+int rounds_left = 0;
+void raise_and_come_again(void* value) {
+    if (nmircu::nmi_raise_self() == 0) ++raised_at_end;
+    if (--rounds_left > 0) pthread_setspecific(last_key, value);
+}
+void* raise_first_and_last(void*) {
+    if (nmircu::nmi_raise_self() == 0) ++raised_at_end;
+    pthread_setspecific(last_key, &last_key);
+    return nullptr;
+}
+
+TEST_F(everywhere, in_a_threads_first_and_last_acts) {
+    ASSERT_EQ(pthread_key_create(&last_key, raise_and_come_again), 0);
+    constexpr int threads = 50;
+    raised_at_end = 0;
+    for (int i = 0; i < threads; ++i) {
+        rounds_left = PTHREAD_DESTRUCTOR_ITERATIONS;
+        pthread_t thread;
+        ASSERT_EQ(pthread_create(&thread, nullptr, raise_first_and_last, nullptr), 0);
+        ASSERT_EQ(pthread_join(thread, nullptr), 0);
+    }
+    pthread_key_delete(last_key);
+    EXPECT_EQ(raised_at_end, std::uint64_t(threads * (1 + PTHREAD_DESTRUCTOR_ITERATIONS)));
+    expect_all_counted(raised_at_end, 0);
+}
+
+// As its creator knows it before it has run: from the thread's own CPU clock.
+pid_t number_of(pthread_t thread) {
+    clockid_t clock = 0;
+    return pthread_getcpuclockid(thread, &clock) == 0 ? pid_t(~(clock >> 3)) : 0;
+}
+
+// From before a thread has run until after it has: those that are sent before are taken on its way
+// to its first instruction.
+TEST_F(everywhere, on_a_thread_that_has_not_run_yet) {
+    std::atomic<pid_t> target{0};
+    std::atomic<bool> stop{false};
+    std::thread pursuer([&] {
+        while (!stop.load()) {
+            if (const pid_t tid = target.load(); tid != 0)
+                static_cast<void>(nmircu::nmi_raise(tid));
+        }
+    });
+    constexpr int threads = 300;
+    for (int i = 0; i < threads; ++i) {
+        std::thread thread([&] { target.store(0); });
+        target.store(number_of(thread.native_handle()));
+        thread.join();
+        target.store(0);
+    }
+    stop.store(true);
+    pursuer.join();
+    EXPECT_EQ(witnessed.load(), taken() - taken_before);
+}
+
+// How far down an alternate stack has been written.
+class painted_stack {
+  public:
+    static constexpr std::size_t bytes = 64 * 1024;
+    painted_stack() : memory_(bytes, paint) {
+        stack_t ours = {};
+        ours.ss_sp = memory_.data();
+        ours.ss_size = bytes;
+        sigaltstack(&ours, &before_);
+    }
+    ~painted_stack() { sigaltstack(&before_, nullptr); }
+    painted_stack(const painted_stack&) = delete;
+    painted_stack& operator=(const painted_stack&) = delete;
+    std::size_t used() {
+        std::size_t untouched = 0;
+        while (untouched < bytes && memory_[untouched] == paint)
+            ++untouched;
+        memory_.assign(bytes, paint);
+        return bytes - untouched;
+    }
+
+  private:
+    static constexpr unsigned char paint = 0xa5;
+    std::vector<unsigned char> memory_;
+    stack_t before_;
+};
+
+void nothing(int) {}
+
+// What nmi.hpp promises.
+TEST_F(everywhere, the_dispatch_needs_little_stack) {
+    struct sigaction raw = {}, before;
+    raw.sa_handler = nothing;
+    raw.sa_flags = SA_ONSTACK;
+    ASSERT_EQ(sigaction(SIGUSR2, &raw, &before), 0);
+    nmircu::nmi_set_timing_interval(1);
+    nmircu::nmi_set_unknown_policy(nmircu::nmi_unknown_policy::report);
+    painted_stack stack;
+    std::raise(SIGUSR2);
+    const std::size_t frame = stack.used();
+    counted calls;
+    std::size_t handled = 0, unknown = 0;
+    {
+        nmi_handler handler;
+        ASSERT_EQ(handler.add(nmi_type::local, "small", claims, &calls), nmi_error::none);
+        ASSERT_EQ(nmircu::nmi_raise_self(), 0);
+        handled = stack.used();
+    }
+    testing::internal::CaptureStderr();
+    ASSERT_EQ(nmircu::nmi_raise_self(), 0);
+    ASSERT_EQ(nmircu::nmi_raise_self(), 0);
+    EXPECT_NE(testing::internal::GetCapturedStderr(), "");
+    unknown = stack.used();
+    nmircu::nmi_set_timing_interval(16);
+    sigaction(SIGUSR2, &before, nullptr);
+    std::printf("the kernel's frame: %zu bytes; a handled NMI: %zu; one that is reported: %zu\n",
+                frame, handled, unknown);
+    ASSERT_GT(frame, 0u);
+    EXPECT_EQ(calls.calls.load(), 1u);
+    EXPECT_LE(handled - frame, most_stack_handled);
+    EXPECT_LE(unknown - frame, most_stack_reported);
+}
+
+TEST_F(everywhere, on_a_thread_with_the_smallest_stack) {
+    counted calls;
+    nmi_handler handler;
+    ASSERT_EQ(handler.add(nmi_type::local, "small", claims, &calls), nmi_error::none);
+    pthread_attr_t small;
+    ASSERT_EQ(pthread_attr_init(&small), 0);
+    ASSERT_EQ(pthread_attr_setstacksize(&small, 16 * 1024), 0);
+    pthread_t thread;
+    ASSERT_EQ(pthread_create(
+                  &thread, &small,
+                  [](void*) -> void* {
+                      for (int i = 0; i < 100; ++i)
+                          static_cast<void>(nmircu::nmi_raise_self());
+                      return nullptr;
+                  },
+                  nullptr),
+              0);
+    ASSERT_EQ(pthread_join(thread, nullptr), 0);
+    pthread_attr_destroy(&small);
+    EXPECT_EQ(calls.calls.load(), 100u);
+    expect_all_counted(100, 100);
 }
 
 }  // namespace

@@ -319,4 +319,21 @@ TEST_F(registration, counts_add_up_whoever_else_is_in_the_chain) {
     EXPECT_EQ(last.calls, std::uint64_t(turns));
 }
 
+// The first registration of a type takes into use an array that nobody has filled before.
+TEST(counts, of_one_type_stay_when_another_is_used_for_the_first_time) {
+    ASSERT_EQ(nmircu::nmi_attach(), 0);
+    std::atomic<long> calls{0};
+    nmi_handler first, second, external;
+    ASSERT_EQ(first.add(nmi_type::local, "first", count, &calls), nmi_error::none);
+    ASSERT_EQ(second.add(nmi_type::local, "second", count, &calls), nmi_error::none);
+    for (const nmi_type type : {nmi_type::external, nmi_type::unknown}) {
+        static_cast<void>(raise_here());
+        ASSERT_EQ(external.add(type, "external", count, &calls), nmi_error::none);
+        ASSERT_EQ(external.remove(), nmi_error::none);
+        ASSERT_EQ(second.swap(count, &calls), nmi_error::none);  // on to the chain's other array
+    }
+    EXPECT_EQ(claims_of("first"), 2u);
+    EXPECT_EQ(claims_of("second"), 2u);
+}
+
 }  // namespace

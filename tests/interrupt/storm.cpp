@@ -15,7 +15,6 @@
 #include <dlfcn.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,8 +31,14 @@
 
 #include "platform/linux/signal_tag.hpp"
 #include "storm_handler.h"
+#include "storm_kit.hpp"
 
 namespace {
+
+using nmircu_test::expect_caught;
+using nmircu_test::fail;
+using nmircu_test::nmis_taken;
+using nmircu_test::now_s;
 
 struct options {
     bool chain = false;
@@ -48,17 +53,6 @@ struct options {
 std::uint64_t stale = 0;
 std::uint64_t rounds = 0;
 std::uint64_t claimed = 0;  // by generations that are gone
-
-double now_s() {
-    timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return double(now.tv_sec) + double(now.tv_nsec) / 1e9;
-}
-
-[[noreturn]] void fail(const std::string& what) {
-    std::fprintf(stderr, "storm: %s\n", what.c_str());
-    std::exit(1);
-}
 
 // A wall-clock timer that raises an NMI on one thread.
 class thread_timer {
@@ -143,13 +137,6 @@ void chain_cycle(nmircu::nmi_handler& registration) {
     two.unload();
 }
 
-std::uint64_t nmis_taken() {
-    std::uint64_t sum = 0;
-    for (int cpu = 0; cpu < int(nmircu::detail::max_cpus); ++cpu)
-        sum += nmircu::nmi_count(cpu);
-    return sum;
-}
-
 int storm(const options& want) {
     if (nmircu::nmi_attach() != 0) fail("nmi_attach");
     rounds = want.rounds;
@@ -208,30 +195,6 @@ int storm(const options& want) {
     return 0;
 }
 
-// The control: the same without a grace period must be caught.
-int expect_caught(const options& want) {
-    const pid_t child = fork();
-    if (child == 0) {
-        // A crash is expected: no core file.
-        const rlimit none{0, 0};
-        setrlimit(RLIMIT_CORE, &none);
-        std::_Exit(storm(want));
-    }
-    int status = 0;
-    if (waitpid(child, &status, 0) != child) fail("waitpid");
-    if (WIFSIGNALED(status)) {
-        std::printf("storm: without a grace period: killed by signal %d, as it must be\n",
-                    WTERMSIG(status));
-        return 0;
-    }
-    if (WEXITSTATUS(status) != 0) {
-        std::printf("storm: without a grace period: caught (exit %d), as it must be\n",
-                    WEXITSTATUS(status));
-        return 0;
-    }
-    fail("the control ran without a grace period and nothing noticed");
-}
-
 options parse(int argc, char** argv) {
     options want;
     want.chain = argc > 1 && std::strcmp(argv[1], "chain") == 0;
@@ -260,5 +223,6 @@ options parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     const options want = parse(argc, argv);
-    return want.expect_caught ? expect_caught(want) : storm(want);
+    if (want.expect_caught) return expect_caught([&] { return storm(want); });
+    return storm(want);
 }
