@@ -390,6 +390,17 @@ void handler_registry::forked() noexcept {
     updating_.reset();
     for (unsigned vector = 0; vector < vector_count_; ++vector)
         vectors_[vector].spare_may_be_walked = true;
+    for (unsigned id = 0; id < most_handlers; ++id) {
+        record& handler = records_[id];
+        // Relaxed, all three: there is one thread.
+        if (handler.token.load(std::memory_order_relaxed) == 0) continue;
+        const chain* const published = published_[handler.vector].load(std::memory_order_relaxed);
+        // An update was adding or removing it, and nobody will publish what it had in mind.
+        const bool called =
+            published != nullptr &&
+            find_entry(vectors_[handler.vector].arrays[published->index % 2], id) != nullptr;
+        if (!called) handler.token.store(0, std::memory_order_relaxed);
+    }
 }
 
 }  // namespace nmircu::interrupt

@@ -437,6 +437,28 @@ TEST_F(everywhere, in_dlopen_and_dlclose) {
     expect_all_counted(steps.raised, 0);
 }
 
+// A child has what is published, and can end it, wherever the update was.
+int bad_children = 0;
+void fork_now_and_then(std::uint64_t step) {
+    if (step % 7 != 0) return;
+    const int status = nmircu_test::in_child([] {
+        const nmi_error error = nmircu::unregister_nmi_handler("other");
+        return error == nmi_error::none || error == nmi_error::not_added ? 0 : 1;
+    });
+    if (status != 0) ++bad_children;
+}
+
+TEST_F(everywhere, fork_in_an_update_leaves_no_handler_that_cannot_be_removed) {
+    counted calls;
+    nmi_handler other;
+    nmi_error added{};
+    bad_children = 0;
+    single_step::run([&] { added = other.add(nmi_type::local, "other", claims, &calls); },
+                     fork_now_and_then);
+    EXPECT_EQ(added, nmi_error::none);
+    EXPECT_EQ(bad_children, 0);
+}
+
 // fork itself blocks all signals; what it calls on either side of it does not.
 std::uint64_t raised_around_fork = 0;
 void raise_around_fork() {
