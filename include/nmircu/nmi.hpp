@@ -38,7 +38,8 @@
 //
 // Stack. An NMI is taken on the interrupted thread's stack, or on its sigaltstack if it has one. On
 // Linux that takes the kernel's frame (getauxval(AT_MINSIGSTKSZ); 3.3 KiB on a CPU with AVX-512),
-// 1 KiB of ours, and what the handlers need; 8 KiB more if something is reported on stderr.
+// 1 KiB of ours, and what the handlers need; 8 KiB more if something is reported on stderr, or for
+// the first one in a program whose dynamic linker binds functions when they are called.
 //
 // Limits. At most 64 handlers at once. fork(): the child has the same handlers and none of the
 // parent's interrupt sources.

@@ -591,10 +591,12 @@ TEST_F(everywhere, the_dispatch_needs_little_stack) {
     std::raise(SIGUSR2);
     const std::size_t frame = stack.used();
     counted calls;
-    std::size_t handled = 0, unknown = 0;
+    std::size_t first = 0, handled = 0, unknown = 0;
     {
         nmi_handler handler;
         ASSERT_EQ(handler.add(nmi_type::local, "small", claims, &calls), nmi_error::none);
+        ASSERT_EQ(nmircu::nmi_raise_self(), 0);
+        first = stack.used();  // the dynamic linker may have been looking for what it calls
         ASSERT_EQ(nmircu::nmi_raise_self(), 0);
         handled = stack.used();
     }
@@ -608,7 +610,8 @@ TEST_F(everywhere, the_dispatch_needs_little_stack) {
     std::printf("the kernel's frame: %zu bytes; a handled NMI: %zu; one that is reported: %zu\n",
                 frame, handled, unknown);
     ASSERT_GT(frame, 0u);
-    EXPECT_EQ(calls.calls.load(), 1u);
+    EXPECT_EQ(calls.calls.load(), 2u);
+    EXPECT_LE(first - frame, most_stack_reported);
     EXPECT_LE(handled - frame, most_stack_handled);
     EXPECT_LE(unknown - frame, most_stack_reported);
 }
