@@ -128,7 +128,7 @@ class runner {
 };
 
 // Relaxed, all three: hints. Without them the thread, which always has something to do in a storm,
-// would take the lock again before a flusher that was woken for it.
+// would take the lock again before a flusher, or a fork, that was woken for it.
 void announce_flusher() noexcept {
     work.flushers.fetch_add(1, std::memory_order_relaxed);
 }
@@ -251,9 +251,11 @@ void end_deferred(deferred_item& item, const void* caller) noexcept {
 void deferred_before_fork() noexcept {
     reader_state& self = platform::this_reader();
     if (self.deferring != reader_state::no_items) return;  // an item's function forks, or a handler
+    interrupt::announce_flusher();
     if (work.running.acquire_within(interrupt::fork_waits_ns)) {
         self.deferring = reader_state::forks;
     }
+    interrupt::flusher_has_turn();
 }
 
 void deferred_after_fork() noexcept {
