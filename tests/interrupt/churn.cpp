@@ -473,5 +473,5 @@ void parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     parse(argc, argv);
-    return want.expect_caught ? nmircu_test::expect_caught(churn) : churn();
+    return want.expect_caught ? nmircu_test::expect_caught(churn, want.seconds + 60) : churn();
 }

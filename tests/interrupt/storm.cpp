@@ -223,6 +223,6 @@ options parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     const options want = parse(argc, argv);
-    if (want.expect_caught) return expect_caught([&] { return storm(want); });
+    if (want.expect_caught) return expect_caught([&] { return storm(want); }, want.seconds + 60);
     return storm(want);
 }
