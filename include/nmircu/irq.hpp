@@ -43,7 +43,10 @@
 //     fine: the child goes on in the region, and what was kept back stays the parent's.
 // A signal for the whole process goes to a thread that does not block it, masked or not, and waits
 // for that one. A system call in a masked region can return early for a signal that waits.
-// A line stays this library's after it is freed: the signal's default action does not come back.
+// A line is borrowed: when its last user has freed it, the signal has the action it had before, and
+// what is still on its way, kept back in a masked region too, is treated by that action; behind
+// what was sent later, if it queues. The default action of most signals ends the program: stop what
+// raises them first.
 //
 // Cost: docs/figures.md.
 #pragma once
@@ -111,8 +114,10 @@ irq_error request_irq(int line, irq_handler_t handler, irq_handler_flags flags, 
                       void* cookie) noexcept;
 
 // Takes that user's handler off the line; when it returns, nobody is inside and nobody will be.
-// After the last user the line is enabled, what it remembered is dropped (and counted), and what
-// arrives goes to the signal's previous owner, or is counted as unhandled.
+// After the last user the line is enabled, what it remembered while disabled is dropped (and
+// counted), and the signal's action is again what it was before the first user: the default one, to
+// ignore it, or a handler with its flags and mask. If the program has set an action of its own
+// meanwhile, that one stays.
 // Errors: those of a line, not_requested. Context: thread, outside any section; blocks.
 irq_error free_irq(int line, void* cookie) noexcept;
 
@@ -229,7 +234,7 @@ unsigned irq_handlers(irq_handler_statistics* out, unsigned most, std::uint64_t*
 
 // What has been observed of one line since the program began.
 struct irq_line_statistics {
-    std::uint64_t taken;      // interrupts shown to its handlers, if it had any
+    std::uint64_t taken;      // interrupts that reached us, while it had users or just after
     std::uint64_t unhandled;  // of those, claimed by nobody, and without a previous owner
     std::uint64_t forwarded;  // of those, claimed by nobody, and given to the previous owner
     std::uint64_t merged;     // while disabled: of a line that merges, after the first

@@ -103,6 +103,9 @@ irq_error request(const new_handler& what, int line, irq_handler_flags flags,
 }
 
 irq_error free_locked(handler_token token, int line, final_counts last) noexcept {
+    if (registry.handler_of(token) == nullptr) return irq_error::not_requested;
+    // Before the handler goes: whoever finds no handler finds the previous owner in charge.
+    if (users_locked(line) == 1) platform::detach_line(line);
     const irq_error error = error_of(registry.remove(token, platform::forever_ns, last));
     if (error != irq_error::none) return error;
     set_users_locked(line, users_locked(line) - 1);

@@ -9,8 +9,8 @@
 //   irq_mask          the thread                                      its trampoline
 //   irq_kept, kept    the trampoline; take_kept_interrupts, which     the thread, its trampoline
 //                     has blocked everything that leads to it
-//   attached_lines    attach_line, under lock                         trampolines
-//   a vector's owner  attach_line, under lock                         trampolines
+//   attached_lines    attach_line, detach_line, under lock            trampolines
+//   a vector's owner  the same                                        trampolines
 //
 // The trampoline has every signal blocked but faults and NMIs, and neither of those comes here: it
 // is never interrupted by itself.
@@ -101,8 +101,8 @@ void save(saved_interrupt& to, const siginfo_t* info, const ucontext_t& context)
     to.frame = arch::frame_pointer(context);
 }
 
-// There is no room: back into the thread's queue, behind what is there.
-void give_back(int line, siginfo_t* info) noexcept {
+// Into the thread's queue, behind what is there.
+void send_again(int line, siginfo_t* info) noexcept {
     const int saved_errno = errno;
     if (::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), ::syscall(SYS_gettid), line, info) != 0) {
         vectors[line].lost.fetch_add(1, std::memory_order_relaxed);  // a count for people
@@ -116,7 +116,7 @@ void keep_back(detail::reader_state& self, int line, siginfo_t* info,
         save(kept.ring[kept.arrived % most_kept], info, context);
         ++kept.arrived;
     } else {
-        give_back(line, info);
+        send_again(line, info);  // there is no room
     }
     const signal_bits before = bits_of(context.uc_sigmask);
     // Relaxed: a line that is attached just now is kept back when it arrives.
@@ -131,6 +131,8 @@ bool keeps_back(const detail::reader_state& self) noexcept {
     return __atomic_load_n(&self.irq_mask, __ATOMIC_RELAXED) != 0 ||
            __atomic_load_n(&self.irq_kept, __ATOMIC_RELAXED) != 0;
 }
+
+void call_owner(int line, siginfo_t* info, ucontext_t* context) noexcept;
 
 void trampoline(int line, siginfo_t* info, void* argument) {
     // [IM-4] compiler fence, on the thread that was interrupted: what the program did before the
@@ -148,7 +150,26 @@ void trampoline(int line, siginfo_t* info, void* argument) {
     detail::take_irq(&regs, line);
     detail::exit_section();
     errno = saved_errno;
-    if (regs.forward) vectors[line].owner.call(line, info, &context);
+    if (regs.forward) call_owner(line, info, &context);
+}
+
+bool finds_trampoline(int line) noexcept {
+    struct sigaction current;
+    return libc.set_action(line, nullptr, &current) == 0 && (current.sa_flags & SA_SIGINFO) != 0 &&
+           current.sa_sigaction == trampoline;
+}
+
+bool is_attached(int line) noexcept {
+    // Relaxed: it is set before the trampoline is installed; for the other end, see [IV-2].
+    return (attached_lines.load(std::memory_order_relaxed) & bit_of(line)) != 0;
+}
+
+// A line that has been freed meanwhile is the kernel's, which does what is to be done when the
+// signal comes again; unless the program has put our trampoline back there by itself.
+void call_owner(int line, siginfo_t* info, ucontext_t* context) noexcept {
+    if (vectors[line].owner.call(line, info, context)) return;
+    if (!is_attached(line) && finds_trampoline(line)) return act_by_default(line);
+    send_again(line, info);
 }
 
 // An interrupt made up from what was saved of one.
@@ -174,9 +195,7 @@ struct rebuilt_interrupt {
         return taken;
     }
     // Outside the section.
-    void call_owner() noexcept {
-        vectors[info.si_signo].owner.call(info.si_signo, &info, &context);
-    }
+    void call_owner() noexcept { platform::call_owner(info.si_signo, &info, &context); }
 };
 
 // Oldest first. What nobody claims goes into `unclaimed`, of which there are `count`.
@@ -252,11 +271,22 @@ void save_interrupt(saved_interrupt& to, const pt_regs* regs) noexcept {
 }
 
 bool hand_line_to_previous_owner(pt_regs* regs, int line) noexcept {
-    struct sigaction owner;
-    static_cast<void>(vectors[line].owner.exchange(nullptr, &owner));
-    const bool takes_info = (owner.sa_flags & SA_SIGINFO) != 0;
-    if (!takes_info && owner.sa_handler == SIG_DFL) return false;
-    regs->forward = takes_info || owner.sa_handler != SIG_IGN;
+    // [IV-2] acquire fence: that the line has no handlers any more, which the caller may have seen,
+    // precedes the look at whose it is. Partner: [IV-1]. Weakened: a signal to a line that has just
+    // been freed is taken for one that handlers declined, and the default action for it is lost.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    switch (vectors[line].owner.look()) {
+        case previous_owner::reaction::ignores:
+            return true;
+        case previous_owner::reaction::by_default:
+            // What the handlers of a line decline must not end the program.
+            if (is_attached(line)) return false;
+            break;
+        case previous_owner::reaction::handles:
+        case previous_owner::reaction::given_back:
+            break;
+    }
+    regs->forward = true;
     return true;
 }
 
@@ -264,26 +294,67 @@ std::uint64_t lost_on_line(int line) noexcept {
     return vectors[line].lost.load(std::memory_order_relaxed);  // a count for people
 }
 
-int attach_line(int line) noexcept {
-    lock_guard guard(attaching);
-    struct sigaction current;
-    if (libc.set_action(line, nullptr, &current) != 0) return errno;
-    if ((current.sa_flags & SA_SIGINFO) != 0 && current.sa_sigaction == trampoline) return 0;
+namespace {
+
+// See is_attached.
+void mark_attached(int line) noexcept {
+    attached_lines.fetch_or(bit_of(line), std::memory_order_relaxed);
+}
+void mark_detached(int line) noexcept {
+    attached_lines.fetch_and(~bit_of(line), std::memory_order_relaxed);
+}
+
+int install_locked(int line) noexcept {
     // Remembered first: the trampoline may run the moment it is installed.
     if (const int error = vectors[line].owner.remember(line); error != 0) return error;
+    mark_attached(line);
     struct sigaction action = {};
     action.sa_sigaction = trampoline;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     action.sa_mask = signals_below_nmis();
-    if (libc.set_action(line, &action, nullptr) != 0) return errno;
-    attached_lines.fetch_or(bit_of(line), std::memory_order_relaxed);  // see keep_back
+    if (libc.set_action(line, &action, nullptr) == 0) return 0;
+    const int error = errno;
+    mark_detached(line);
+    return error;
+}
+
+// The program has put our trampoline back by itself, after the line was given back or taken away.
+void adopt_locked(int line) noexcept {
+    if (vectors[line].owner.look() == previous_owner::reaction::given_back) {
+        const struct sigaction by_default = {};
+        static_cast<void>(vectors[line].owner.exchange(&by_default, nullptr));
+    }
+    mark_attached(line);
+}
+
+}  // namespace
+
+int attach_line(int line) noexcept {
+    lock_guard guard(attaching);
+    if (finds_trampoline(line)) {
+        adopt_locked(line);
+        return 0;
+    }
+    if (const int error = install_locked(line); error != 0) return error;
     report_faults_in_handlers();
     // Handlers may retire from now on, and cannot create the thread that reclaims.
     detail::start_reclaimer_for_handlers();
     return 0;
 }
 
+void detach_line(int line) noexcept {
+    lock_guard guard(attaching);
+    // Somebody who has taken the signal since keeps it, and may call the trampoline as the handler
+    // that was there before; then what was there before us is still ours to call.
+    if (finds_trampoline(line)) static_cast<void>(vectors[line].owner.give_back(line));
+    mark_detached(line);
+    // [IV-1] release fence: the owner is in charge before the handlers go. Partner: [IV-2].
+    // Weakened: as there.
+    std::atomic_thread_fence(std::memory_order_release);
+}
+
 void forget_kept_interrupts() noexcept {
+    attaching.reset();
     kept.taken = kept.arrived;
     // The lines are blocked still, until the region ends.
     if (kept.blocked == 0) __atomic_store_n(&this_reader().irq_kept, 0, __ATOMIC_RELAXED);

@@ -7,13 +7,14 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 
 #include <ucontext.h>
 
 namespace nmircu::platform {
 
-// What the kernel does for a signal without a handler: ends the process, as that signal ends it.
-// Context: in the signal's handler.
+// What the kernel does for a signal without a handler: nothing, for the few that are ignored; stops
+// the process (by SIGSTOP); or ends it, as that signal ends it. Context: in the signal's handler.
 void act_by_default(int signal) noexcept;
 
 class previous_owner {
@@ -26,16 +27,24 @@ class previous_owner {
     // Returns 0; or ENOMEM: more than 128 different actions have been seen in this process.
     int exchange(const struct sigaction* next, struct sigaction* old) noexcept;
 
-    // Calls the owner as the kernel would have: its mask, its argument list, its SA_RESETHAND; ends
-    // the program if the owner is the default action. Context: in the signal's handler, outside
+    // Makes what the owner would do now the signal's action again: from here on the signal is the
+    // kernel's business, until it is remembered anew. Returns 0 or an errno value. Context: thread.
+    int give_back(int signal) noexcept;
+
+    enum class reaction : std::uint8_t { by_default, ignores, handles, given_back };
+    [[nodiscard]] reaction look() const noexcept;
+
+    // Calls the owner as the kernel would have: its mask, its argument list, its SA_RESETHAND; does
+    // what the default action is, if that is the owner. Context: in the signal's handler, outside
     // read-side sections, errno restored: the owner may leave by longjmp. The signal mask that it
-    // finds stays until the handler returns.
-    void call(int signal, siginfo_t* info, ucontext_t* context) noexcept;
+    // finds stays until the handler returns. False: nothing was done, the signal is given back.
+    bool call(int signal, siginfo_t* info, ucontext_t* context) noexcept;
 
   private:
     const struct sigaction* take_action() noexcept;
 
-    // Into a table whose entries never change. Null: the default action.
+    // Into a table whose entries never change, or to the mark of a signal that was given back.
+    // Null: the default action.
     std::atomic<const struct sigaction*> action_{nullptr};
 };
 

@@ -27,9 +27,14 @@ enum class line_kind : std::uint8_t {
 // Context: any.
 [[nodiscard]] bool line_queues(int line) noexcept;
 
-// Takes the line, if somebody else has it or nobody; it is never given back. Thread context,
+// Takes the line, if somebody else has it or nobody. Its handlers are in place. Thread context,
 // outside sections; blocks. Returns 0 or an errno value.
 int attach_line(int line) noexcept;
+
+// Gives the line back to whoever had it, before its last handler goes: from here on an interrupt
+// that still gets to us and that nobody claims is for hand_line_to_previous_owner, which then has
+// an owner, if only the system. Thread context, outside sections; blocks.
+void detach_line(int line) noexcept;
 
 // Interrupts lost on the line because the kernel would not take them back. Context: any.
 [[nodiscard]] std::uint64_t lost_on_line(int line) noexcept;
