@@ -25,8 +25,8 @@
 // Guarantees. A handler runs with IRQs masked on its thread, and NMIs open; errno is kept. Nothing
 // that arrives while a thread has IRQs masked is lost, or reordered beyond what POSIX says: signals
 // from SIGRTMIN on queue and come in the order in which they were sent, each with its own
-// information; of others the first is handled, and all further ones of its kind merge into one
-// more. How: docs/design/soft-mask.md.
+// information; others merge, those for the thread into one and those for the process into another,
+// each with the information of the first. How: docs/design/soft-mask.md.
 //
 // Misuse. Whatever here waits for handlers would wait for ever inside one, or inside a read-side
 // section: it stops the program with a message that names both ends.

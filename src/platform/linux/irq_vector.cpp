@@ -32,6 +32,7 @@
 
 #include "platform/linux/fault_report.hpp"
 #include "platform/linux/libc_signals.hpp"
+#include "platform/linux/pending_signal.hpp"
 #include "platform/linux/previous_owner.hpp"
 #include "platform/linux/pt_regs.hpp"
 #include "platform/linux/signal_tag.hpp"
@@ -101,18 +102,42 @@ void save(saved_interrupt& to, const siginfo_t* info, const ucontext_t& context)
     to.frame = arch::frame_pointer(context);
 }
 
+void count_lost(int line) noexcept {
+    vectors[line].lost.fetch_add(1, std::memory_order_relaxed);  // a count for people
+}
+
 // Into the thread's queue, behind what is there.
 void send_again(int line, siginfo_t* info) noexcept {
     const int saved_errno = errno;
     if (::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), ::syscall(SYS_gettid), line, info) != 0) {
-        vectors[line].lost.fetch_add(1, std::memory_order_relaxed);  // a count for people
+        count_lost(line);
     }
     errno = saved_errno;
 }
 
+// Whether it merges with one that is kept back already.
+bool is_kept_already(const siginfo_t* info) noexcept {
+    if (line_queues(info->si_signo)) return false;
+    for (unsigned i = kept.taken; i != kept.arrived; ++i) {
+        siginfo_t first;
+        build_info(first, kept.ring[i % most_kept]);
+        if (are_one(first, *info)) return true;
+    }
+    return false;
+}
+
+// The same for what the kernel keeps behind the oldest that is kept back.
+void merge_with_kernels(const saved_interrupt& oldest) noexcept {
+    siginfo_t first;
+    build_info(first, oldest);
+    if (!line_queues(first.si_signo) && !merge_pending(first)) count_lost(first.si_signo);
+}
+
 void keep_back(detail::reader_state& self, int line, siginfo_t* info,
                ucontext_t& context) noexcept {
-    if (kept.arrived - kept.taken < most_kept) {
+    if (is_kept_already(info)) {
+        // Nothing of it stays.
+    } else if (kept.arrived - kept.taken < most_kept) {
         save(kept.ring[kept.arrived % most_kept], info, context);
         ++kept.arrived;
     } else {
@@ -204,6 +229,7 @@ void take_all_kept(const sigset_t& mask, saved_interrupt (&unclaimed)[most_kept]
     // Relaxed: read anew each time, and changed in one store.
     while (__atomic_load_n(&kept.arrived, __ATOMIC_RELAXED) != kept.taken) {
         const saved_interrupt next = kept.ring[kept.taken % most_kept];
+        merge_with_kernels(next);
         // Relaxed: the trampoline finds the place used or free.
         __atomic_store_n(&kept.taken, kept.taken + 1, __ATOMIC_RELAXED);
         rebuilt_interrupt interrupt(next, mask);
