@@ -98,6 +98,7 @@ enum class [[nodiscard]] irq_error : std::uint8_t{
     not_disabled,       // enabled once more than disabled
     too_deep,           // disabled 65,535 times
     masked,             // the calling thread has IRQs masked
+    own_handler,        // called by the very handler that it would wait for
 };
 // One sentence for people. Context: any.
 [[nodiscard]] const char* describe(irq_error error) noexcept;
@@ -118,7 +119,8 @@ irq_error request_irq(int line, irq_handler_t handler, irq_handler_flags flags, 
 // counted), and the signal's action is again what it was before the first user: the default one, to
 // ignore it, or a handler with its flags and mask. If the program has set an action of its own
 // meanwhile, that one stays.
-// Errors: those of a line, not_requested. Context: thread, outside any section; blocks.
+// Errors: those of a line, not_requested, own_handler. Context: thread, outside any section;
+// blocks.
 irq_error free_irq(int line, void* cookie) noexcept;
 
 // When it returns, everybody who was inside a handler of the line has left it.
@@ -202,7 +204,8 @@ class irq_handler {
             irq_handler_flags flags = irq_handler_flags::none)
     noexcept { return request(line, name, call_function<Function, Cookie>, &cookie, flags); }
 
-    // As free_irq. `last`, if not null, receives the handler's final statistics.
+    // As free_irq, inside the handler itself too. `last`, if not null, receives the handler's final
+    // statistics.
     irq_error release(irq_handler_statistics* last = nullptr) noexcept;
 
     [[nodiscard]] bool requested() const noexcept { return token_ != 0; }

@@ -86,8 +86,8 @@ using rcu_stall_handler_t = void (*)(const rcu_stall_report& report, void* cooki
 
 // From now on stalls are told to `handler`; null: to stderr again, as at the start. A call of the
 // old handler may still be running: it is over when a rcu_synchronize that is called afterwards has
-// returned. Until then the old handler's code and cookie must stay. Context: thread; does not
-// allocate, blocks for a moment at most. fork(): the child keeps the handler.
+// returned. Until then the old handler's code and cookie must stay. Context: thread, outside
+// any section; does not allocate, blocks for a moment at most. fork(): the child keeps the handler.
 void rcu_set_stall_handler(rcu_stall_handler_t handler, void* cookie) noexcept;
 
 // Who is inside a section just now: writes up to `most` threads to `out`, not the caller's; returns

@@ -333,6 +333,33 @@ handler_function handler_registry::handler_of(handler_token token) noexcept {
     return function_of(*find_entry(array, cell_of(token)));
 }
 
+// A dispatch names the handler by the name in its record.
+bool handler_registry::cell_runs_here(unsigned id) const noexcept {
+    const detail::running_handler* running = platform::this_reader().handler;
+    while (running != nullptr && running->name != records_[id].name)
+        running = running->outer;
+    return running != nullptr;
+}
+
+bool handler_registry::runs_here(handler_token token) const noexcept {
+    const unsigned id = cell_of(token);
+    // Relaxed: a handler that runs has its record.
+    const handler_token found = records_[id].token.load(std::memory_order_relaxed) & ~leaving;
+    return token != 0 && found == token && cell_runs_here(id);
+}
+
+bool handler_registry::runs_here(unsigned vector, const void* cookie) const noexcept {
+    if (platform::this_reader().handler == nullptr) return false;
+    // Inside the section of the dispatch.
+    const chain* const published = rcu_dereference(published_[vector]);
+    if (published == nullptr) return false;
+    for (unsigned i = 0; i < published->count; ++i) {
+        const chain_entry& entry = published->entries[i];
+        if (entry.cookie == cookie && cell_runs_here(entry.id)) return true;
+    }
+    return false;
+}
+
 handler_token handler_registry::find(const char* name) noexcept {
     platform::lock_guard guard(updating_);
     for (const record& handler : records_) {

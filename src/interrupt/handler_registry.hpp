@@ -78,6 +78,10 @@ class handler_registry {
     // 0: nobody on that vector has that cookie.
     [[nodiscard]] handler_token find(unsigned vector, const void* cookie) noexcept;
 
+    // Whether the calling thread is inside a call of that handler. Any context.
+    [[nodiscard]] bool runs_here(handler_token token) const noexcept;
+    [[nodiscard]] bool runs_here(unsigned vector, const void* cookie) const noexcept;
+
     // Calls visit(id, vector) for each handler, in order of registration, under the lock.
     template <class Visit>
     unsigned visit(Visit&& visit) noexcept {
@@ -111,6 +115,7 @@ class handler_registry {
         char name[handler_name_bytes];
     };
 
+    bool cell_runs_here(unsigned id) const noexcept;
     record* find_locked(handler_token token) noexcept;
     const record* next_locked(handler_token after) const noexcept;
     registry_result claim_cell_locked(const new_handler& what, unsigned& id) noexcept;

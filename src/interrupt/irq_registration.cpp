@@ -149,6 +149,9 @@ irq_error request_irq(int line, irq_handler_t handler, irq_handler_flags flags, 
 }
 
 irq_error free_irq(int line, void* cookie) noexcept {
+    if (is_usable(line) && registry.runs_here(static_cast<unsigned>(line), cookie)) {
+        return irq_error::own_handler;
+    }
     require_thread_context("free_irq", __builtin_return_address(0));
     if (const irq_error error = irq_line_error(line); error != irq_error::none) return error;
     platform::lock_guard guard(requesting);
@@ -166,6 +169,7 @@ irq_error irq_handler::request(int line, const char* name, irq_handler_t functio
 }
 
 irq_error irq_handler::release(irq_handler_statistics* last) noexcept {
+    if (registry.runs_here(token_)) return irq_error::own_handler;
     require_thread_context("irq_handler::release", __builtin_return_address(0));
     if (!requested()) return irq_error::not_requested;
     platform::lock_guard guard(requesting);
@@ -178,7 +182,9 @@ irq_error irq_handler::release(irq_handler_statistics* last) noexcept {
 }
 
 irq_handler::~irq_handler() {
-    if (requested()) static_cast<void>(release());
+    if (!requested()) return;
+    require_thread_context("~irq_handler", __builtin_return_address(0));
+    static_cast<void>(release());
 }
 
 unsigned irq_handlers(irq_handler_statistics* out, unsigned most, std::uint64_t* cpu_handled,
@@ -239,6 +245,10 @@ const char* describe(irq_error error) noexcept {
             return "the line has been disabled 65,535 times";
         case irq_error::masked:
             return "the calling thread has IRQs masked, and would have to take what has waited";
+        case irq_error::own_handler:
+            return "a handler cannot wait for itself to end: disable_irq_nosync inside it, and "
+                   "free "
+                   "the line elsewhere";
     }
     return "unknown error";
 }

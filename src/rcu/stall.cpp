@@ -288,6 +288,10 @@ unsigned rcu_list_readers(rcu_stalled_reader* out, unsigned most) noexcept {
 }
 
 void rcu_set_stall_handler(rcu_stall_handler_t handler, void* cookie) noexcept {
+    // A handler may have interrupted whoever holds the lock.
+    rcu::require_outside_sections(platform::this_reader(), "rcu_set_stall_handler",
+                                  __builtin_return_address(0),
+                                  "Leave the section or handler first");
     platform::lock_guard guard(rcu::setting.lock);
     rcu::setting.handler = handler;
     rcu::setting.cookie = cookie;

@@ -35,7 +35,7 @@ NMIRCU_SITE(request_it) void call_request() {
     asm volatile("");  // no tail call
 }
 NMIRCU_SITE(free_it) void call_free() {
-    static_cast<void>(nmircu::free_irq(SIGUSR1, nullptr));  // its own
+    static_cast<void>(nmircu::free_irq(SIGUSR2, nullptr));
     asm volatile("");
 }
 NMIRCU_SITE(synchronize) void call_synchronize() {
@@ -59,7 +59,11 @@ NMIRCU_SITE(member_request) void call_member_request() {
     asm volatile("");
 }
 NMIRCU_SITE(member_release) void call_member_release() {
-    static_cast<void>(own.release());
+    static_cast<void>(other.release());
+    asm volatile("");
+}
+NMIRCU_SITE(end_of_own) void call_destructor() {
+    own.~irq_handler();
     asm volatile("");
 }
 NMIRCU_SITE(attach) void call_nmi_attach() {
@@ -109,6 +113,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "member_request"},
         forbidden{"release", call_member_release, "irq_handler::release called at ",
                   "member_release"},
+        forbidden{"destructor", call_destructor, "~irq_handler called at ", "end_of_own"},
         forbidden{"nmi_attach", call_nmi_attach, "nmi_attach called at ", "attach"}),
     [](const auto& parameter) { return parameter.param.name; });
 

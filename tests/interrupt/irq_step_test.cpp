@@ -89,6 +89,8 @@ struct scene {
     void (*run)();
     void (*happens)();
     bool blocks_line;  // in the handler of SIGTRAP: what is sent there arrives when it returns
+
+    friend std::ostream& operator<<(std::ostream& out, const scene& one) { return out << one.name; }
 };
 
 class irq_step : public testing::TestWithParam<scene> {};

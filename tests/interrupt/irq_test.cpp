@@ -173,9 +173,35 @@ TEST_F(irq, bad_input_says_which_rule_and_changes_nothing) {
     EXPECT_EQ(nmircu::free_irq(SIGUSR1, &hits), irq_error::not_requested);
 }
 
+TEST_F(irq, freeing_a_line_from_its_own_handler_is_an_error_and_changes_nothing) {
+    struct device {
+        long hits = 0;
+        irq_error freed = irq_error::none, released = irq_error::none;
+        nmircu::irq_handler* object = nullptr;
+    } device;
+    const auto tries_to_leave = [](void* cookie, nmircu::pt_regs*, int line) {
+        auto& self = *static_cast<struct device*>(cookie);
+        ++self.hits;
+        self.freed = nmircu::free_irq(line, &self);
+        self.released = self.object->release();
+        return nmircu::irq_handled;
+    };
+    nmircu::irq_handler object;
+    device.object = &object;
+    ASSERT_EQ(object.request(SIGUSR1, "device", tries_to_leave, &device), irq_error::none);
+    for (long i = 1; i <= 2; ++i) {
+        raise_line(SIGUSR1);
+        EXPECT_EQ(device.hits, i);
+        EXPECT_EQ(device.freed, irq_error::own_handler);
+        EXPECT_EQ(device.released, irq_error::own_handler);
+        EXPECT_TRUE(object.requested());
+    }
+    EXPECT_EQ(object.release(), irq_error::none);
+}
+
 TEST_F(irq, every_error_has_a_sentence_of_its_own) {
     std::vector<std::string> seen;
-    for (int i = 0; i <= static_cast<int>(irq_error::masked); ++i) {
+    for (int i = 0; i <= static_cast<int>(irq_error::own_handler); ++i) {
         const std::string text = nmircu::describe(irq_error(i));
         EXPECT_NE(text, "unknown error");
         EXPECT_THAT(seen, testing::Not(testing::Contains(text)));

@@ -10,8 +10,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nmircu/deferred.hpp>
+#include <nmircu/irq.hpp>
 #include <nmircu/nmi.hpp>
 #include <nmircu/rcu.hpp>
+#include <nmircu/rcu_stall.hpp>
 
 #include "../sites.hpp"
 #include "raise.hpp"
@@ -74,6 +77,52 @@ NMIRCU_SITE(remove_it) void call_remove() {
     static_cast<void>(other->remove());
     asm volatile("");
 }
+NMIRCU_SITE(register_it) void call_register() {
+    nmircu::nmi_token token{};
+    static_cast<void>(nmircu::register_nmi_handler(nmircu::nmi_type::local, handle, nullptr,
+                                                   nmircu::nmi_flags::none, "inner", &token));
+    asm volatile("");
+}
+NMIRCU_SITE(unregister_token) void call_unregister() {
+    static_cast<void>(nmircu::unregister_nmi_handler(nmircu::nmi_token{1}));
+    asm volatile("");
+}
+NMIRCU_SITE(unregister_name) void call_unregister_by_name() {
+    static_cast<void>(nmircu::unregister_nmi_handler("culprit"));
+    asm volatile("");
+}
+NMIRCU_SITE(unregister_in_time) void call_unregister_within() {
+    static_cast<void>(nmircu::unregister_nmi_handler_within(nmircu::nmi_token{1}, 1000));
+    asm volatile("");
+}
+NMIRCU_SITE(find_it) void call_find() {
+    static_cast<void>(nmircu::find_nmi_handler("culprit"));
+    asm volatile("");
+}
+NMIRCU_SITE(set_entry) void call_set_entry() {
+    static_cast<void>(nmircu::nmi_set_entry(nullptr));
+    asm volatile("");
+}
+NMIRCU_SITE(deferred_start) void call_deferred_start() {
+    static_cast<void>(nmircu::deferred_start());
+    asm volatile("");
+}
+NMIRCU_SITE(flush_all) void call_flush_all() {
+    nmircu::deferred_flush_all();
+    asm volatile("");
+}
+NMIRCU_SITE(set_stall_handler) void call_set_stall_handler() {
+    nmircu::rcu_set_stall_handler(nullptr, nullptr);
+    asm volatile("");
+}
+NMIRCU_SITE(list_readers) void call_list_readers() {
+    static_cast<void>(nmircu::rcu_list_readers(nullptr, 0));
+    asm volatile("");
+}
+NMIRCU_SITE(synchronize_line) void call_synchronize_irq() {
+    static_cast<void>(nmircu::synchronize_irq(10));
+    asm volatile("");
+}
 
 struct forbidden {
     const char* name;
@@ -121,7 +170,27 @@ INSTANTIATE_TEST_SUITE_P(
         forbidden{"nmi_handlers", call_nmi_handlers, "nmi_handlers called at ", "list_handlers"},
         forbidden{"add", call_add, "nmi_handler::add called at ", "add"},
         forbidden{"swap", call_swap, "nmi_handler::swap called at ", "swap_it"},
-        forbidden{"remove", call_remove, "nmi_handler::remove called at ", "remove_it"}),
+        forbidden{"remove", call_remove, "nmi_handler::remove called at ", "remove_it"},
+        forbidden{"register_nmi_handler", call_register, "register_nmi_handler called at ",
+                  "register_it"},
+        forbidden{"unregister_by_token", call_unregister, "unregister_nmi_handler called at ",
+                  "unregister_token"},
+        forbidden{"unregister_by_name", call_unregister_by_name,
+                  "unregister_nmi_handler called at ", "unregister_name"},
+        forbidden{"unregister_within", call_unregister_within,
+                  "unregister_nmi_handler_within called at ", "unregister_in_time"},
+        forbidden{"find_nmi_handler", call_find, "find_nmi_handler called at ", "find_it"},
+        forbidden{"nmi_set_entry", call_set_entry, "nmi_set_entry called at ", "set_entry"},
+        forbidden{"deferred_start", call_deferred_start, "deferred_start called at ",
+                  "deferred_start"},
+        forbidden{"deferred_flush_all", call_flush_all, "deferred_flush_all called at ",
+                  "flush_all"},
+        forbidden{"rcu_set_stall_handler", call_set_stall_handler,
+                  "rcu_set_stall_handler called at ", "set_stall_handler"},
+        forbidden{"rcu_list_readers", call_list_readers, "rcu_list_readers called at ",
+                  "list_readers"},
+        forbidden{"synchronize_irq", call_synchronize_irq, "synchronize_irq called at ",
+                  "synchronize_line"}),
     [](const auto& parameter) { return parameter.param.name; });
 
 struct node : nmircu::rcu_obj_base<node> {};
