@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+//
+// What we ship: a flush while others queue.
+#include "model.pml"

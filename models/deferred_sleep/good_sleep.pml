@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+//
+// What we ship: three handlers that queue an item each.
+#include "model.pml"
