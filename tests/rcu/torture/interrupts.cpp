@@ -125,6 +125,13 @@ void forget_enrolled() noexcept {
         place.store(0, std::memory_order_relaxed);
 }
 
+void take_signals_again() noexcept {
+    if (!nmircu::detail::under_thread_sanitizer) return;
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
 void raise_nmi_here() noexcept {
     raise_here();
 }

@@ -28,6 +28,13 @@ class enrolled {
 // In a forked child, where the others are not.
 void forget_enrolled() noexcept;
 
+// Between two sections of a thread, outside handlers. ThreadSanitizer blocks all signals while it
+// runs handlers that it has kept for later, and keeps the mask before that in one place for a
+// thread. A handler that comes to another kept signal has it store the full mask there: the thread
+// then blocks all signals for good (clang 14: ProcessPendingSignals inside itself). Nothing
+// otherwise.
+void take_signals_again() noexcept;
+
 // On this thread, handled when they return; on any other one, sooner or later.
 void raise_nmi_here() noexcept;
 void raise_irq_here() noexcept;

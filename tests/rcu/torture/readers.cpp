@@ -218,7 +218,10 @@ template <class Read>
 void repeat(dice& chance, Read read) {
     while (stage.goes_on()) {
         read();
-        if (chance.below(32) == 0) rest(chance);
+        if (chance.below(32) == 0) {
+            rest(chance);
+            take_signals_again();
+        }
     }
 }
 

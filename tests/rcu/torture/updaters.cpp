@@ -122,7 +122,9 @@ void run_retire(dice& chance) {
 
 void run_handler(dice& chance) {
     while (stage.goes_on()) {
-        if (!replace_in_handler()) rest(chance);
+        if (replace_in_handler()) continue;
+        rest(chance);
+        take_signals_again();
     }
 }
 
