@@ -8,7 +8,8 @@ set(NMIRCU_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/nmircu)
 # inline them; a platform's other headers are its own.
 install(DIRECTORY include/nmircu TYPE INCLUDE FILES_MATCHING PATTERN *.hpp PATTERN *.h)
 install(DIRECTORY src/arch/${NMIRCU_ARCH}/nmircu TYPE INCLUDE FILES_MATCHING PATTERN *.hpp PATTERN *.h)
-install(FILES src/platform/linux/nmircu/platform/reader.hpp
+install(FILES
+    src/platform/linux/nmircu/platform/limits.hpp src/platform/linux/nmircu/platform/reader.hpp
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nmircu/platform)
 
 # Libraries, and find_package(nmircu): nmircu::nmircu is static, nmircu::shared is not.

@@ -27,7 +27,7 @@
 
 namespace nmircu::rcu {
 
-retired_lists retired;
+constinit retired_lists retired{};
 
 namespace {
 

@@ -9,11 +9,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <nmircu/platform/limits.hpp>
+
 namespace nmircu::detail {
 
-// CPU numbers the domain has slots for. Linux never hands out one at or above the number of
-// *possible* CPUs; a CPU beyond this limit counts in the shared slot instead.
-inline constexpr unsigned max_cpus = 1024;
+// CPU numbers the domain has slots for; a CPU beyond them counts in the shared slot instead.
+inline constexpr unsigned max_cpus = platform::max_cpus;
 
 // Two cache lines, because the adjacent-line prefetcher moves lines in pairs.
 inline constexpr std::size_t slot_bytes = 128;

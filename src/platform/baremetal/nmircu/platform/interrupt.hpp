@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+//
+// What a dispatcher asks the platform about the interrupt it is in. Context: nmi.
+#pragma once
+
+#include <nmircu/nmi.hpp>
+
+namespace nmircu::platform {
+
+// local: raised by nmi_raise, or by a timer of ours. external: all others. An NMI does not say
+// where it comes from, so if both kinds arrive as one, it is local.
+[[nodiscard]] nmi_type interrupt_type(const pt_regs* regs) noexcept;
+
+// Nobody had the vector before.
+[[nodiscard]] inline bool hand_to_previous_owner(pt_regs*) noexcept {
+    return false;
+}
+
+}  // namespace nmircu::platform
