@@ -48,6 +48,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -332,6 +333,38 @@ int nmi_attach() noexcept;
 // the signal for itself since. Context: any.
 int nmi_raise_self() noexcept;
 int nmi_raise(int tid) noexcept;
+
+// Why an NMI does not reach a thread now.
+enum class nmi_unreachable_reason : std::uint8_t {
+    not_attached,            // nobody has attached, or the program has taken the signal since
+    blocks_signal,           // gets one NMI, late, when it unblocks the signal
+    waits_for_signal,        // in sigwait or the like, which takes the signal instead
+    stopped,                 // by a signal or a debugger
+    sleeps_uninterruptibly,  // in the kernel, until that is over
+    ended,                   // the first thread, which called pthread_exit
+    no_answer,               // not on Linux
+};
+// One sentence for people. Context: any.
+[[nodiscard]] const char* describe(nmi_unreachable_reason reason) noexcept;
+
+struct nmi_unreachable_thread {
+    std::int32_t tid;     // gettid(2); on bare metal, the CPU
+    std::int32_t signal;  // which one: that of nmi_raise and timers, or of perf, once attached
+    nmi_unreachable_reason reason;
+    char state;     // as in proc(5): R, S, D, T, ...; '?': not known
+    char name[16];  // pthread_setname_np(3)
+};
+
+// Not a number of threads: /proc/self/task cannot be read.
+inline constexpr std::size_t nmi_threads_unknown = ~std::size_t{0};
+
+// Describes up to `most` threads of this process that NMIs do not reach at the moment; returns how
+// many there are, or nmi_threads_unknown. A thread that was created or has ended meanwhile may be
+// left out or listed. One that blocks the signal only briefly, as libc does around
+// pthread_create, is left out if it did so at one of two looks. `out` may be null if `most` is 0.
+// Context: thread; does not allocate, and blocks no longer than reading a few files per thread
+// takes: on Linux three to five of /proc/self/task.
+std::size_t nmi_unreachable_threads(nmi_unreachable_thread* out, std::size_t most) noexcept;
 
 namespace detail {
 

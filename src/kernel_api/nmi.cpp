@@ -68,6 +68,24 @@ int nmircu_nmi_raise(int tid) {
     return nmircu::nmi_raise(tid);
 }
 
+static_assert(sizeof(nmircu_unreachable_thread) == sizeof(nmircu::nmi_unreachable_thread));
+static_assert(offsetof(nmircu_unreachable_thread, signal) ==
+              offsetof(nmircu::nmi_unreachable_thread, signal));
+static_assert(offsetof(nmircu_unreachable_thread, reason) ==
+              offsetof(nmircu::nmi_unreachable_thread, reason));
+static_assert(offsetof(nmircu_unreachable_thread, name) ==
+              offsetof(nmircu::nmi_unreachable_thread, name));
+static_assert(NMIRCU_NO_ANSWER == static_cast<int>(nmircu::nmi_unreachable_reason::no_answer));
+
+size_t nmircu_nmi_unreachable_threads(nmircu_unreachable_thread* out, size_t most) {
+    nmircu::detail::require_no_handler("nmi_unreachable_threads", __builtin_return_address(0));
+    return nmircu::nmi_unreachable_threads(reinterpret_cast<nmircu::nmi_unreachable_thread*>(out),
+                                           most);
+}
+const char* nmircu_describe_unreachable(uint8_t reason) {
+    return nmircu::describe(nmircu::nmi_unreachable_reason{reason});
+}
+
 uint64_t nmircu_nmi_count(int cpu) {
     return nmircu::nmi_count(cpu);
 }

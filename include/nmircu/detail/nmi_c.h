@@ -8,6 +8,7 @@
 #ifndef NMIRCU_DETAIL_NMI_C_H
 #define NMIRCU_DETAIL_NMI_C_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #pragma GCC visibility push(default)
@@ -38,6 +39,28 @@ int nmircu_nmi_set_entry(void (*program)(struct pt_regs* regs, long error_code))
 int nmircu_nmi_attach(void);
 int nmircu_nmi_raise_self(void);
 int nmircu_nmi_raise(int tid);
+
+/* Why an NMI does not reach a thread now, in the order of nmi.hpp's nmi_unreachable_reason. */
+enum nmircu_unreachable_reason {
+    NMIRCU_NOT_ATTACHED,
+    NMIRCU_BLOCKS_SIGNAL,
+    NMIRCU_WAITS_FOR_SIGNAL,
+    NMIRCU_STOPPED,
+    NMIRCU_SLEEPS_UNINTERRUPTIBLY,
+    NMIRCU_ENDED,
+    NMIRCU_NO_ANSWER
+};
+struct nmircu_unreachable_thread {
+    int32_t tid;
+    int32_t signal;
+    uint8_t reason; /* nmircu_unreachable_reason */
+    char state;
+    char name[16];
+};
+/* SIZE_MAX: the threads cannot be listed. */
+size_t nmircu_nmi_unreachable_threads(struct nmircu_unreachable_thread* out, size_t most);
+/* One sentence for people. */
+const char* nmircu_describe_unreachable(uint8_t reason);
 
 uint64_t nmircu_nmi_count(int cpu);
 uint64_t nmircu_nmi_unknown_count(void);
@@ -93,6 +116,10 @@ static inline int nmi_raise_self(void) {
 }
 static inline int nmi_raise(int tid) {
     return nmircu_nmi_raise(tid);
+}
+
+static inline size_t nmi_unreachable_threads(struct nmircu_unreachable_thread* out, size_t most) {
+    return nmircu_nmi_unreachable_threads(out, most);
 }
 
 static inline uint64_t nmi_unknown_count(void) {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -84,15 +85,23 @@ bool exists(std::uint32_t thread) noexcept {
     return ::syscall(SYS_tgkill, ::getpid(), thread, 0) == 0;
 }
 
-bool blocks(std::uint32_t thread, int signal) noexcept {
+std::uint64_t blocked_by(std::uint32_t thread) noexcept {
     static constexpr char key[] = "\nSigBlk:\t";
     // The list of groups before the key may be long; then it is not known.
     char text[2048];
-    if (!read_task_file(thread, "status", text, sizeof(text))) return false;
+    if (!read_task_file(thread, "status", text, sizeof(text))) return 0;
     const char* at = std::strstr(text, key);
-    if (at == nullptr) return false;
+    if (at == nullptr) return 0;
     at += sizeof(key) - 1;
-    return (parse_number(at, 16) >> (signal - 1) & 1) != 0;
+    return parse_number(at, 16);
+}
+
+// Of memory that may be gone.
+bool copy_from(std::uint64_t address, void* out, std::size_t bytes) noexcept {
+    iovec to{out, bytes};
+    iovec from{reinterpret_cast<void*>(address), bytes};
+    return ::syscall(SYS_process_vm_readv, ::getpid(), &to, 1, &from, 1, 0) ==
+           static_cast<long>(bytes);
 }
 
 }  // namespace
@@ -130,7 +139,7 @@ bool task_walk::complete() const noexcept {
 
 bool read_task_status(std::uint32_t thread, int signal, task_status& out) noexcept {
     constexpr std::uint64_t io_worker = 0x10;  // PF_IO_WORKER of the kernel's sched.h
-    out = {'?', -1, false, false};
+    out = {'?', -1, false, false, 0};
     char text[1024];
     if (!read_task_file(thread, "stat", text, sizeof(text))) return exists(thread);
     // The name may hold anything, parentheses too; nothing after it does.
@@ -143,7 +152,8 @@ bool read_task_status(std::uint32_t thread, int signal, task_status& out) noexce
     if (const char* cpu = skip_fields(third, 36); *cpu != '\0') {
         out.cpu = static_cast<std::int32_t>(parse_number(cpu, 10));
     }
-    out.blocks_signal = blocks(thread, signal);
+    out.blocked = blocked_by(thread);
+    out.blocks_signal = (out.blocked >> (signal - 1) & 1) != 0;
     return true;
 }
 
@@ -156,6 +166,17 @@ void read_task_sleep(std::uint32_t thread, char* out, std::size_t bytes) noexcep
     read_task_file(thread, "wchan", out, bytes);
     cut_at_newline(out);
     if (out[0] == '0') out[0] = '\0';  // it does not sleep, or the kernel does not tell
+}
+
+std::uint64_t read_task_awaited(std::uint32_t thread) noexcept {
+    char text[256];
+    // "number 0xfirst 0xsecond ..."; "running" gives 0, which is another call's number.
+    if (!read_task_file(thread, "syscall", text, sizeof(text))) return 0;
+    const char* at = text;
+    if (parse_number(at, 10) != SYS_rt_sigtimedwait || std::strncmp(at, " 0x", 3) != 0) return 0;
+    at += 3;
+    std::uint64_t set = 0;
+    return copy_from(parse_number(at, 16), &set, sizeof(set)) ? set : 0;
 }
 
 const void* read_task_address(std::uint32_t thread) noexcept {

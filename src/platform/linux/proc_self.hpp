@@ -31,10 +31,11 @@ class task_walk {
 };
 
 struct task_status {
-    char state;          // '?': not known
-    std::int32_t cpu;    // -1: not known
-    bool of_the_kernel;  // runs no code of the program's
-    bool blocks_signal;  // the one asked about
+    char state;             // '?': not known
+    std::int32_t cpu;       // -1: not known
+    bool of_the_kernel;     // runs no code of the program's
+    bool blocks_signal;     // the one asked about
+    std::uint64_t blocked;  // bit n - 1: signal n; 0 if it is not known
 };
 
 // False: no such thread any more.
@@ -42,6 +43,8 @@ bool read_task_status(std::uint32_t thread, int signal, task_status& out) noexce
 // Empty texts where nothing is known.
 void read_task_name(std::uint32_t thread, char* out, std::size_t bytes) noexcept;
 void read_task_sleep(std::uint32_t thread, char* out, std::size_t bytes) noexcept;
+// The signals that the thread waits for in the kernel, in sigwait and the like; bits as above.
+std::uint64_t read_task_awaited(std::uint32_t thread) noexcept;
 // Where in the program a sleeping thread has called the kernel; null: it does not sleep.
 const void* read_task_address(std::uint32_t thread) noexcept;
 

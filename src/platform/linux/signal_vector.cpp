@@ -164,6 +164,10 @@ bool is_ours(int signal) noexcept {
            action.sa_sigaction == trampoline;
 }
 
+bool is_attached(int signal) noexcept {
+    return vector_of(signal).attached.load(std::memory_order_relaxed);  // a look
+}
+
 int attach_signal(int signal) noexcept {
     if (signal != perf_signal && signal != nmi_signal) return EINVAL;
     lock_guard guard(attaching);

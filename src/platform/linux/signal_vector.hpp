@@ -29,6 +29,9 @@ bool exchange_owner(int signal, const struct sigaction* next, struct sigaction* 
 // signal for itself since. One system call. Context: any.
 bool is_ours(int signal) noexcept;
 
+// Whether the trampoline was ever installed for the signal. Context: any.
+bool is_attached(int signal) noexcept;
+
 // Asked about each of our own signals before it is dispatched; false swallows it (a duplicate,
 // say). Context of the filter: nmi, inside a read-side section; so one that is replaced is unused
 // after rcu_synchronize. Null: none.
