@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The agent's own sigaction, signal, pthread_sigmask and sigprocmask, which stand before libc's in
-// the program that it is preloaded into.
+// The agent's own sigaction, signal, sigset, pthread_sigmask, sigprocmask, sigwait and their kin,
+// which stand before libc's in the program that it is preloaded into.
 #pragma once
 
 namespace nmircu::agent {

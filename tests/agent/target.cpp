@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -134,6 +135,119 @@ std::string own_signals(std::istream&) {
     sigaction(SIGSTKFLT, nullptr, &now);
     if (now.sa_handler != SIG_DFL) return "SA_RESETHAND did not reset";
     sigaction(SIGSTKFLT, &mine, nullptr);
+    return "own " + std::to_string(own_signals_seen);
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+bool is_blocked(int signo) {
+    std::uint64_t mask = 0;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, nullptr, &mask, sizeof mask);
+    return (mask >> (signo - 1) & 1) != 0;
+}
+
+// The same again with the functions of System V and BSD, which do not call those above.
+std::string burn_holding(std::istream&) {
+    std::atomic<int> ready{0};
+    threads.emplace_back([&ready] {
+        for (const int signo : {SIGTRAP, SIGSTKFLT, SIGUSR1}) {
+            sighold(signo);
+            if (sigset(signo, SIG_HOLD) == SIG_ERR) ready = 2;
+        }
+        if (!is_blocked(SIGUSR1)) ready = 3;
+        sigrelse(SIGUSR1);
+        const int all = ~0;
+        sigblock(all);
+        if (!is_blocked(SIGUSR1) || is_blocked(SIGTRAP)) ready = 4;
+        sigsetmask(0);
+        if (is_blocked(SIGUSR1)) ready = 5;
+        sigsetmask(all);
+        if ((sigblock(0) >> (SIGUSR1 - 1) & 1) == 0) ready = 6;
+        if (ready == 0) ready = 1;
+        burn_until_end();
+    });
+    while (ready == 0) {
+    }
+    return ready == 1 ? "burning" : "failed " + std::to_string(ready);
+}
+
+std::string own_signals_sysv(std::istream&) {
+    struct sigaction now = {};
+    own_signals_seen = 0;
+    for (const int signo : {SIGTRAP, SIGSTKFLT, SIGUSR1}) {
+        if (sigset(signo, own_handler) != SIG_DFL) return "sigset found somebody";
+        sigaction(signo, nullptr, &now);
+        if (now.sa_handler != own_handler || now.sa_flags & SA_RESTART) return "not as it was set";
+        raise(signo);
+        siginterrupt(signo, 0);
+        sigaction(signo, nullptr, &now);
+        if ((now.sa_flags & SA_RESTART) == 0) return "siginterrupt did nothing";
+        siginterrupt(signo, 1);
+        if (signal(signo, own_handler) != own_handler) return "signal found another";
+        sigaction(signo, nullptr, &now);
+        if ((now.sa_flags & SA_RESTART) != 0) return "signal forgot siginterrupt";
+        siginterrupt(signo, 0);
+        raise(signo);
+        if (sigignore(signo) != 0) return "sigignore failed";
+        sigaction(signo, nullptr, &now);
+        if (now.sa_handler != SIG_IGN) return "not ignored";
+        raise(signo);
+    }
+    return "own " + std::to_string(own_signals_seen);
+}
+
+#pragma GCC diagnostic pop
+
+void* wait_for_ever(void* set) {
+    int signo = 0;
+    sigwait(static_cast<const sigset_t*>(set), &signo);
+    return nullptr;
+}
+
+// Both are pending, and one with a higher number: who waits for all of them gets that one.
+std::string wait_for_signals(std::istream&) {
+    own_signals_seen = 0;
+    struct sigaction mine = {};
+    mine.sa_handler = own_handler;
+    const auto bit = [](int signo) { return std::uint64_t{1} << (signo - 1); };
+    const std::uint64_t both = bit(SIGTRAP) | bit(SIGSTKFLT), all = both | bit(SIGWINCH);
+    sigset_t wanted, ours;
+    sigemptyset(&wanted);
+    sigemptyset(&ours);
+    for (const int signo : {SIGTRAP, SIGSTKFLT}) {
+        sigaction(signo, &mine, nullptr);
+        sigaddset(&wanted, signo);
+        sigaddset(&ours, signo);
+    }
+    sigaddset(&wanted, SIGWINCH);
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, nullptr, sizeof all);
+    raise(SIGTRAP);
+    raise(SIGSTKFLT);
+    int signo = 0;
+    siginfo_t info;
+    raise(SIGWINCH);
+    if (sigwait(&wanted, &signo) != 0 || signo != SIGWINCH) return "sigwait took another";
+    raise(SIGWINCH);
+    if (sigwaitinfo(&wanted, &info) != SIGWINCH) return "sigwaitinfo took another";
+    raise(SIGWINCH);
+    timespec a_while = {0, 1000};
+    if (sigtimedwait(&wanted, &info, &a_while) != SIGWINCH) return "sigtimedwait took another";
+    if (sigtimedwait(&ours, &info, &a_while) != -1 || errno != EAGAIN) return "it took ours";
+    const int file = signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC);
+    raise(SIGWINCH);
+    signalfd_siginfo read_info[4];
+    if (read(file, read_info, sizeof read_info) != sizeof *read_info) return "signalfd took more";
+    if (read_info->ssi_signo != SIGWINCH) return "signalfd took another";
+    close(file);
+    if (own_signals_seen != 0) return "one was not pending";
+    pthread_t waiting;
+    void* result = nullptr;
+    pthread_create(&waiting, nullptr, wait_for_ever, &wanted);
+    pthread_cancel(waiting);
+    pthread_join(waiting, &result);
+    if (result != PTHREAD_CANCELED) return "sigwait cannot be cancelled";
+    syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &all, nullptr, sizeof all);
     return "own " + std::to_string(own_signals_seen);
 }
 
@@ -278,6 +392,9 @@ const std::map<std::string, std::function<std::string(std::istream&)>> commands 
     {"burn_blocked", burn_blocked},
     {"burn_blocking", burn_blocking},
     {"own_signals", own_signals},
+    {"burn_holding", burn_holding},
+    {"own_signals_sysv", own_signals_sysv},
+    {"wait_for_signals", wait_for_signals},
     {"own_signals_seen", [](std::istream&) { return std::to_string(own_signals_seen); }},
     {"churn", churn},
     {"third_party", third_party},

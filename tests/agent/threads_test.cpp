@@ -75,6 +75,30 @@ TEST_P(threads, those_that_block_every_signal_while_they_run) {
     EXPECT_EQ(target.status().number("source", 3), 0u);
 }
 
+TEST_P(threads, those_that_hold_every_signal_as_system_v_and_bsd_do) {
+    start();
+    EXPECT_EQ(target.tell("burn_holding"), "burning");
+    EXPECT_TRUE(wait_for_threads(1));
+    EXPECT_EQ(target.status().number("source", 3), 0u);
+}
+
+TEST_P(threads, of_a_program_that_uses_our_signals_as_system_v_does) {
+    target.tell("burn 1");
+    start();
+    ASSERT_TRUE(wait_for_threads(1));
+    EXPECT_EQ(target.tell("own_signals_sysv"), "own 6");
+    target.tell("burn 1");
+    EXPECT_TRUE(wait_for_threads(2));
+}
+
+TEST_P(threads, of_a_program_that_waits_for_every_signal) {
+    // Before a source runs, whose signals would merge with those that are waited for.
+    EXPECT_EQ(target.tell("wait_for_signals"), "own 2");
+    target.tell("burn 1");
+    start();
+    EXPECT_TRUE(wait_for_threads(1));
+}
+
 TEST_P(threads, of_a_program_that_takes_our_signals_for_itself) {
     target.tell("burn 1");
     start();
