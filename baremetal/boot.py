@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Boots the bare-metal image in QEMU, shows its console, and reports its verdict.
 
-The image runs one scenario and ends with a line `PASS name` or `FAIL name: reason` and with the
+The image runs one scenario and ends with a line `PASS name ...` or `FAIL name: reason` and with the
 matching write to isa-debug-exit. Both must say the same, or the run has failed. A scenario may ask
 for what only the machine's outside can do, in a line of its own: `host: inject-nmi`.
 
@@ -23,8 +23,9 @@ import tempfile
 import time
 
 # What QEMU exits with for the values that the image writes to isa-debug-exit: value * 2 + 1.
-EXIT_PASS, EXIT_FAIL = 0x10 * 2 + 1, 0x11 * 2 + 1
-VERDICT = re.compile(r"^(PASS|FAIL) ([\w.-]+)(?:: (.*))?$")
+# A panic is a failure, too.
+EXIT_STATUS = {"PASS": (0x10 * 2 + 1,), "FAIL": (0x11 * 2 + 1, 0x12 * 2 + 1)}
+VERDICT = re.compile(r"(PASS [\w.-]+(?: .*)?|FAIL [\w.-]+: .+)")
 HOST_REQUEST = re.compile(r"^host: ([\w-]+)$")
 HOST_REQUESTS = {"inject-nmi"}
 MOST_CONSOLE = 1 << 22
@@ -46,9 +47,8 @@ class Run:
     @property
     def verdict(self):
         """The last line, if it is a verdict and QEMU's exit status agrees; else None."""
-        match = VERDICT.match(self.lines[-1]) if self.lines else None
-        expected = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL}
-        return match.group() if match and expected[match[1]] == self.status else None
+        match = VERDICT.fullmatch(self.lines[-1]) if self.lines else None
+        return match.group() if match and self.status in EXIT_STATUS[match.group()[:4]] else None
 
     def explain(self):
         """Why there is no verdict."""
@@ -146,9 +146,10 @@ def follow(process, run, monitor, deadline, show):
             if left <= 0 or not selector.select(left):
                 run.problem = "the time was up; the console ends above"
                 break
-            piece = os.read(process.stdout.fileno(), 65536).decode("ascii", "replace").replace("\r", "")
-            if not piece:
+            data = os.read(process.stdout.fileno(), 65536)
+            if not data:
                 break
+            piece = data.decode("ascii", "replace").replace("\r", "")
             run.console += piece
             if show:
                 show(piece)

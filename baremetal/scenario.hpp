@@ -65,10 +65,11 @@ struct scenario {
 };
 
 // In a section of its own, which main.cpp reads as one array.
-#define NMIRCU_SCENARIO                                       \
-    extern const ::nmircu::baremetal::scenario this_scenario; \
-    [[gnu::section(".scenarios"),                             \
-      gnu::used]] constinit const ::nmircu::baremetal::scenario this_scenario
+#define NMIRCU_SCENARIO NMIRCU_SCENARIO_IN(__LINE__)
+#define NMIRCU_SCENARIO_IN(line) NMIRCU_SCENARIO_CALLED(line)
+#define NMIRCU_SCENARIO_CALLED(line) \
+    [[gnu::section(".scenarios"),    \
+      gnu::used]] constinit const ::nmircu::baremetal::scenario scenario_in_line_##line
 
 // How many CPUs there are: 0 to cpus() - 1. Any context.
 [[nodiscard]] inline unsigned cpus() noexcept {

@@ -32,18 +32,20 @@ class Boot(unittest.TestCase):
         run = self.run_stub("hello\nPASS selftest\n", 0x10)
         self.assertEqual("PASS selftest", run.verdict)
         self.assertEqual(["hello", "PASS selftest"], run.lines)
+        self.assertEqual("PASS a with words", self.run_stub("PASS a with words\n", 0x10).verdict)
+        self.assertEqual("FAIL a: panic", self.run_stub("FAIL a: panic\n", 0x12).verdict)
         self.assertEqual("FAIL storm: two were lost",
                          self.run_stub("FAIL storm: two were lost\n", 0x11).verdict)
 
     def test_contradictions(self):
         for text, status in (("PASS a\n", 0x11), ("FAIL a: b\n", 0x10), ("PASS a\nand more\n", 0x10),
-                             ("passed\n", 0x10), ("", 0x10), ("PASS a\n", 0x01)):
+                             ("passed\n", 0x10), ("", 0x10), ("PASS a\n", 0x01), ("FAIL a\n", 0x11)):
             run = self.run_stub(text, status)
             self.assertIsNone(run.verdict, (text, status))
             self.assertIn("no verdict", run.explain())
 
     def test_hang(self):
-        run = self.run_stub("PASS a\n", 0, timeout_s=2)
+        run = self.run_stub("PASS a\n", 0, timeout_s=5)
         self.assertIsNone(run.verdict)
         self.assertIn("the time was up", run.explain())
         self.assertEqual(["PASS a"], run.lines)
