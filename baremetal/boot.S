@@ -189,7 +189,7 @@ boot_gdt_pointer:
 
     .section .boot_tables, "aw"
     .balign 4096
-    .globl first_pages
+    .globl pml4, pdpt, page_directories, first_pages
 pml4: .skip 4096
 pdpt: .skip 4096
 page_directories: .skip 4 * 4096

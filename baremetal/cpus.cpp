@@ -15,6 +15,7 @@
 #include "platform/baremetal/instructions.hpp"
 #include "platform/baremetal/local_apic.hpp"
 #include "platform/baremetal/threads.hpp"
+#include "platform/baremetal/user_mode.hpp"
 #include "platform/text.hpp"
 
 extern "C" const unsigned char trampoline[], trampoline_end[];
@@ -134,6 +135,7 @@ extern "C" [[noreturn]] void nmircu_boot_application_cpu(nmircu::baremetal::cpu_
     load_descriptors(cpu);
     become_first_thread(cpu);
     start_local_apic();
+    start_user_mode();
     sti();
     // [BC-2] release: this CPU is set up before it is counted. Partner: [BC-1]. Weakened: as there.
     cpu.online.store(1, std::memory_order_release);

@@ -8,9 +8,11 @@
 #include "baremetal/descriptors.hpp"
 #include "baremetal/exceptions.hpp"
 #include "baremetal/multiboot.hpp"
+#include "baremetal/pages.hpp"
 #include "baremetal/scenario.hpp"
 #include "platform/baremetal/console.hpp"
 #include "platform/baremetal/threads.hpp"
+#include "platform/baremetal/user_mode.hpp"
 
 extern "C" const unsigned char image_end[];
 extern "C" const nmircu::baremetal::scenario scenarios_begin[], scenarios_end[];
@@ -110,6 +112,8 @@ extern "C" [[noreturn]] void nmircu_boot_2() {
     start_clock();
     measure_local_timer();
     find_machine();
+    start_pages();
+    start_user_mode();
     sti();
     const scenario& chosen = wanted_scenario();
     start_cpus(machine, wanted_cpus());

@@ -45,7 +45,7 @@ struct verdict {
 template <class... Parts>
 [[nodiscard]] verdict failed(const Parts&... parts) noexcept {
     platform::text_line<sizeof(verdict::text)> line;
-    (line << ... << parts);
+    static_cast<void>((line << ... << parts));
     verdict out{};
     __builtin_memcpy(out.text, line.c_str(), sizeof out.text);
     return out;

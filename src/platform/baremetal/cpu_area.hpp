@@ -43,16 +43,23 @@ struct alignas(CPU_AREA_BYTES) cpu_area {
     detail::reader_state* reader;  // of the running thread
     std::uint32_t number;
     std::uint32_t apic_id;
-    // Whether an NMI arrived inside an NMI, and is to be taken after it. Written on this CPU.
+    // Of nmi_entry.S, on this CPU: whether an NMI arrived inside an NMI, and is to be taken after
+    // it; whether the NMI found a GS base that was not ours; and which.
     std::uint32_t nmi_latched;
+    std::uint32_t nmi_gs_is_foreign;
+    std::uint64_t nmi_foreign_gs;
+    // Of syscall_entry.S: the program's stack pointer, and the one that its system calls start at.
+    std::uint64_t user_rsp;
+    std::uint64_t syscall_rsp;
     // Whether the CPU sleeps, or is about to.
     std::atomic<std::uint32_t> halted;
     thread* running;
     thread* threads;  // all of this CPU's, in a ring, for ever
-    // NMIs that somebody is about to send, and has sent, to this CPU; and the second as this CPU
-    // saw it last: nmi_vector.cpp.
+    // NMIs that somebody is about to send, and has sent, to this CPU; the second as this CPU saw it
+    // last; and where several may have become one: nmi_vector.cpp.
     std::atomic<std::uint32_t> raises_begun, raises_sent;
     std::uint32_t raises_seen;
+    std::uint64_t merged_at[2];
     // The number of the latest question that the CPU has answered: ask_cpus.cpp.
     std::atomic<std::uint32_t> answered;
     // What run_on has for the CPU: threads.cpp.
@@ -62,7 +69,7 @@ struct alignas(CPU_AREA_BYTES) cpu_area {
     std::atomic<std::uint32_t> online;
 
     alignas(64) std::uint64_t gdt[8];
-    alignas(64) unsigned char before_tss[64];
+
     task_state_segment tss;
 
     alignas(0x1000) unsigned char machine_check_stack[0x1000];
@@ -74,6 +81,11 @@ static_assert(sizeof(cpu_area) == CPU_AREA_BYTES);
 static_assert(offsetof(cpu_area, reader) == platform::gs_reader);
 static_assert(offsetof(cpu_area, number) == platform::gs_cpu);
 static_assert(offsetof(cpu_area, nmi_latched) == CPU_NMI_LATCHED);
+static_assert(offsetof(cpu_area, nmi_gs_is_foreign) == CPU_NMI_GS_IS_FOREIGN);
+static_assert(offsetof(cpu_area, nmi_foreign_gs) == CPU_NMI_FOREIGN_GS);
+static_assert(offsetof(cpu_area, user_rsp) == CPU_USER_RSP);
+static_assert(offsetof(cpu_area, syscall_rsp) == CPU_SYSCALL_RSP);
+static_assert(offsetof(cpu_area, tss.RSP) == CPU_RSP0);
 static_assert(offsetof(cpu_area, tss.IST) == CPU_NMI_IST);
 static_assert(offsetof(cpu_area, nmi_stacks) == CPU_NMI_STACKS);
 static_assert((CPU_NMI_TOP_A ^ CPU_NMI_TOP_B) == CPU_NMI_TOGGLE);

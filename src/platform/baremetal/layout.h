@@ -11,6 +11,11 @@
 
 /* In the area. */
 #define CPU_NMI_LATCHED 24
+#define CPU_NMI_GS_IS_FOREIGN 28
+#define CPU_NMI_FOREIGN_GS 32
+#define CPU_USER_RSP 40
+#define CPU_SYSCALL_RSP 48
+#define CPU_RSP0 0x104
 #define CPU_NMI_IST 0x124
 /* Two stacks for NMIs, taken in turn, in the upper half; the exclusive or of their tops. */
 #define CPU_NMI_STACKS 0x8000
@@ -35,6 +40,10 @@
 #define SELECTOR_TSS 0x28
 
 /* SDM volume 4, table 2-2. */
+#define IA32_STAR 0xc0000081
+#define IA32_LSTAR 0xc0000082
+#define IA32_FMASK 0xc0000084
 #define IA32_GS_BASE 0xc0000101
+#define IA32_KERNEL_GS_BASE 0xc0000102
 
 #endif

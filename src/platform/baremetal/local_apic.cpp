@@ -55,11 +55,15 @@ std::uint32_t local_apic_id() noexcept {
     return at(ID) >> 24;
 }
 
+void wait_until_ipi_is_sent() noexcept {
+    for (unsigned poll = 0; poll < most_polls && (at(ICR_LOW) & ICR_PENDING) != 0; ++poll)
+        arch::spin_hint();
+}
+
 void send_ipi(std::uint32_t apic_id, std::uint32_t command) noexcept {
     // An NMI between the two stores puts the first one's value back.
     const std::uint32_t before = at(ICR_HIGH);
-    for (unsigned poll = 0; poll < most_polls && (at(ICR_LOW) & ICR_PENDING) != 0; ++poll)
-        arch::spin_hint();
+    wait_until_ipi_is_sent();
     at(ICR_HIGH) = apic_id << 24;
     at(ICR_LOW) = command;
     at(ICR_HIGH) = before;

@@ -22,6 +22,8 @@ void start_local_apic() noexcept;
 // Sends an interrupt to the CPU with that APIC id; `command` is the low half of the ICR. Also in an
 // NMI that interrupted another sending.
 void send_ipi(std::uint32_t apic_id, std::uint32_t command) noexcept;
+// Until the last one has left this APIC, or for a while.
+void wait_until_ipi_is_sent() noexcept;
 // Ends the interrupt that is in service: SDM volume 3, section 11.8.5.
 void end_of_interrupt() noexcept;
 

@@ -14,7 +14,7 @@
 #include "platform/baremetal/layout.h"
 
     .text
-    .globl nmi_entry, nmi_entry_end, nmi_exit_begin, nmi_exit_end
+    .globl nmi_entry, nmi_entry_end, nmi_exit_begin, nmi_exit_end, nmi_iret, nmi_repeat
 
     .balign 64
 nmi_entry:
@@ -40,38 +40,138 @@ nmi_entry:
     movq REGS_RSP(%rsp), %rax
     xorq %rsp, %rax
     shrq $CPU_NMI_STACKS_SHIFT, %rax
-    jz interrupted_an_nmi
-
+    jz looks_like_an_nmi
 nmi_first:
     /* The area is where the stack is; GS may still be somebody else's. */
     movl $IA32_GS_BASE, %ecx
     rdmsr
     movl %esp, %ecx
     andl $CPU_AREA_MASK, %ecx
-    subl %eax, %ecx
-    orl %edx, %ecx
-    jnz foreign_gs
-    xorl %r12d, %r12d               /* nothing to put back */
-gs_is_ours:
+    cmpl %eax, %ecx
+    jne first_with_foreign_gs
+    testl %edx, %edx
+    jnz first_with_foreign_gs
+nmi_gs_is_ours:
+    /* From here on the next NMI has the other stack. */
     xorq $CPU_NMI_TOGGLE, %gs:CPU_NMI_IST
     movq %cr2, %rbx
 nmi_take:
-    movl $0, %gs:CPU_NMI_LATCHED
     movq %rsp, %rdi
     call nmircu_take_nmi
     movq %cr2, %rax
     cmpq %rax, %rbx
     jne put_back_cr2
-cr2_is_right:
 
-    /* From the look at the latch on, an NMI that arrives makes us start again: it sends us to
-     * nmi_repeat. Nothing below changes what lies on the stack. */
+    /* From the look at the latch on, an NMI that arrives sends us to nmi_repeat, for we would not
+     * see it. That needs what lies on the stack: it stays, and stays above RSP, to the end. */
 nmi_exit_begin:
     cmpl $0, %gs:CPU_NMI_LATCHED
-    jne nmi_take
-    testl %r12d, %r12d
-    jnz put_back_gs
+    jne nmi_again
+    cmpl $0, %gs:CPU_NMI_GS_IS_FOREIGN
+    jne put_back_gs
 nmi_restore:
+    movq 0(%rsp), %r15
+    movq 8(%rsp), %r14
+    movq 16(%rsp), %r13
+    movq 24(%rsp), %r12
+    movq 32(%rsp), %r11
+    movq 40(%rsp), %r10
+    movq 48(%rsp), %r9
+    movq 56(%rsp), %r8
+    movq 64(%rsp), %rdi
+    movq 72(%rsp), %rsi
+    movq 80(%rsp), %rbp
+    movq 88(%rsp), %rbx
+    movq 96(%rsp), %rdx
+    movq 104(%rsp), %rcx
+    movq 112(%rsp), %rax
+    addq $REGS_RIP, %rsp
+nmi_iret:
+    iretq
+
+put_back_gs:
+    movl %gs:CPU_NMI_FOREIGN_GS, %eax
+    movl %gs:CPU_NMI_FOREIGN_GS + 4, %edx
+    movl $IA32_GS_BASE, %ecx
+    wrmsr
+    movl %esp, %ecx
+    andl $CPU_AREA_MASK, %ecx
+    movl $0, CPU_NMI_GS_IS_FOREIGN(%rcx)    /* not earlier: nmi_repeat may need it */
+    jmp nmi_restore
+nmi_exit_end:
+
+put_back_cr2:
+    movq %rbx, %cr2
+    jmp nmi_exit_begin
+
+nmi_again:
+    movl $0, %gs:CPU_NMI_LATCHED
+    movq %cr2, %rbx
+    jmp nmi_take
+
+    /* EDX:EAX is not the area that ECX says. */
+first_with_foreign_gs:
+    call take_gs
+    jmp nmi_gs_is_ours
+
+    /* Again, after an NMI that came too late to be latched: of the outer NMI there is nothing but
+     * what lies on its stack, and GS may have been put back already, or not. */
+nmi_repeat:
+    movl $IA32_GS_BASE, %ecx
+    rdmsr
+    movl %esp, %ecx
+    andl $CPU_AREA_MASK, %ecx
+    cmpl %eax, %ecx
+    jne repeat_with_foreign_gs
+    testl %edx, %edx
+    jz nmi_again
+repeat_with_foreign_gs:
+    call take_gs
+    jmp nmi_again
+
+    /* Remembers the GS base in EDX:EAX, and makes it the area at ECX. */
+take_gs:
+    movl %eax, CPU_NMI_FOREIGN_GS(%rcx)
+    movl %edx, CPU_NMI_FOREIGN_GS + 4(%rcx)
+    movl $1, CPU_NMI_GS_IS_FOREIGN(%rcx)
+    movl %ecx, %eax
+    xorl %edx, %edx
+    movl $IA32_GS_BASE, %ecx
+    wrmsr
+    ret
+
+    /* The interrupted stack pointer leads to an NMI's stack. A program may have put it there: in
+     * user mode, or where a system call has not taken its own stack yet. */
+looks_like_an_nmi:
+    testb $3, REGS_CS(%rsp)
+    jnz nmi_first
+    movq REGS_RIP(%rsp), %rax
+    cmpq $syscall_entry, %rax
+    jb interrupted_an_nmi
+    cmpq $syscall_has_stack, %rax
+    jb nmi_first
+    cmpq $syscall_gave_stack_back, %rax
+    jb interrupted_an_nmi
+    cmpq $syscall_end, %rax
+    jb nmi_first
+
+    /* It was an NMI. Latch this one; if the other is past its look at the latch, send it back to
+     * its beginning. */
+interrupted_an_nmi:
+    movl %esp, %ecx
+    andl $CPU_AREA_MASK, %ecx
+    movl $1, CPU_NMI_LATCHED(%rcx)
+    subq $nmi_exit_begin, %rax
+    cmpq $(nmi_exit_end - nmi_exit_begin), %rax
+    jae nmi_restore_inner
+    movq $nmi_repeat, REGS_RIP(%rsp)
+    /* Its registers are at the top of its stack, which is the one that this is not. */
+    leaq CPU_NMI_TOP_A - REGS_BYTES(%rcx), %rax
+    cmpq %rax, %rsp
+    jne 1f
+    leaq CPU_NMI_TOP_B - REGS_BYTES(%rcx), %rax
+1:  movq %rax, REGS_RSP(%rsp)
+nmi_restore_inner:
     popq %r15
     popq %r14
     popq %r13
@@ -89,36 +189,6 @@ nmi_restore:
     popq %rax
     addq $16, %rsp
     iretq
-nmi_exit_end:
-
-put_back_cr2:
-    movq %rbx, %cr2
-    jmp cr2_is_right
-
-foreign_gs:
-    /* r12: the flag; r13: what GS was. */
-    movl $1, %r12d
-    movq %rdx, %r13
-    shlq $32, %r13
-    movl %eax, %eax
-    orq %rax, %r13
-    movl %esp, %eax
-    andl $CPU_AREA_MASK, %eax
-    xorl %edx, %edx
-    movl $IA32_GS_BASE, %ecx
-    wrmsr
-    jmp gs_is_ours
-
-put_back_gs:
-    movq %r13, %rax
-    movq %r13, %rdx
-    shrq $32, %rdx
-    movl $IA32_GS_BASE, %ecx
-    wrmsr
-    jmp nmi_restore
-
-interrupted_an_nmi:
-    jmp interrupted_an_nmi
 
 nmi_entry_end:
     .section .note.GNU-stack, "", @progbits

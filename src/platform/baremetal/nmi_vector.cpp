@@ -3,12 +3,14 @@
 // From the entry (nmi_entry.S) to take_nmi, and sending NMIs. An NMI does not say where it comes
 // from, so whoever sends one counts it before and after; the CPU takes one for local while it has
 // not seen all of those that were begun. It marks as seen only what has been sent: an NMI whose
-// sender is between the two may still be on its way.
+// sender is between the two may still be on its way. If more than one has been sent, they have
+// become one NMI, or another is pending, which then interrupts the same instruction.
 //
 //   variable       written by     read by     protection
 //   raises_begun   senders        the CPU     the NMI itself; one too late is an external NMI
 //   raises_sent    senders        the CPU     as above
 //   raises_seen    the CPU's NMI  the same
+//   merged_at      the CPU's NMI  the same
 #include <nmircu/detail/lifecycle.hpp>
 #include <nmircu/nmi.hpp>
 #include <nmircu/platform/interrupt.hpp>
@@ -29,10 +31,23 @@ constexpr int error_no_such_cpu = 3;  // ESRCH
 // See set_unraised_nmi.
 constinit unraised_nmi_t unraised = nullptr;
 
-bool was_raised(cpu_area& cpu) noexcept {
-    // Relaxed, all of it: see the table.
-    if (cpu.raises_begun.load(std::memory_order_relaxed) == cpu.raises_seen) return false;
-    cpu.raises_seen = cpu.raises_sent.load(std::memory_order_relaxed);
+[[gnu::noinline]] bool was_raised_before(cpu_area& cpu, const pt_regs* regs) noexcept {
+    const bool same = cpu.merged_at[0] == regs->rip && cpu.merged_at[1] == regs->rsp;
+    cpu.merged_at[0] = 0;
+    return same;
+}
+
+bool was_raised(cpu_area& cpu, const pt_regs* regs) noexcept {
+    // Relaxed, both: see the table.
+    const std::uint32_t begun = cpu.raises_begun.load(std::memory_order_relaxed);
+    if (begun == cpu.raises_seen) [[unlikely]]
+        return was_raised_before(cpu, regs);
+    const std::uint32_t sent = cpu.raises_sent.load(std::memory_order_relaxed);
+    if (sent - cpu.raises_seen > 1) [[unlikely]] {
+        cpu.merged_at[0] = regs->rip;
+        cpu.merged_at[1] = regs->rsp;
+    }
+    cpu.raises_seen = sent;
     return true;
 }
 
@@ -43,9 +58,15 @@ void set_unraised_nmi(unraised_nmi_t function) noexcept {
 }
 
 void raise_nmi(cpu_area& cpu) noexcept {
-    // Relaxed, both: see the table.
+    // Relaxed, all: see the table.
     cpu.raises_begun.fetch_add(1, std::memory_order_relaxed);
+    if (&cpu == &this_cpu_area()) {
+        // Taken inside the call: who sends it is never between the two.
+        cpu.raises_sent.fetch_add(1, std::memory_order_relaxed);
+        return send_ipi(cpu.apic_id, icr_nmi | icr_assert);
+    }
     send_ipi(cpu.apic_id, icr_nmi | icr_assert);
+    wait_until_ipi_is_sent();
     cpu.raises_sent.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -57,7 +78,7 @@ extern "C" void nmircu_take_nmi(pt_regs* regs) {
     using nmircu::nmi_type;
     regs->vector = 2;
     regs->error = static_cast<std::uint64_t>(nmi_type::local);
-    if (!was_raised(this_cpu_area())) [[unlikely]] {
+    if (!was_raised(this_cpu_area(), regs)) [[unlikely]] {
         regs->error = static_cast<std::uint64_t>(nmi_type::external);
         if (unraised != nullptr && unraised(regs)) return;
     }
