@@ -27,10 +27,16 @@
 // message that names both. So does flushing inside a section or a handler.
 //
 // Limits. Until deferred_start has succeeded once, or when the system has no more threads, what is
-// queued waits for the next flush. An item that blocks holds up those behind it. fork(): the child
-// has a copy of what is queued, and a thread of its own from its first flush or deferred_start on;
-// a fork waits up to 100 ms for a function that is running, which is not run again in the child.
+// queued waits for the next flush. An item that blocks holds up those behind it.
 // What is queued when the program ends is not run: flush first.
+//
+// fork(): an item that was queued and whose function had not begun is queued in both processes, and
+// runs once in each; one whose function had begun runs, or ran, in the parent only. From the moment
+// the program calls fork no function begins until it is done; it waits up to 100 ms for one that is
+// running, which longer ones go on past. A function that forks goes on in both. The child has a
+// thread for its items from its first flush or deferred_start on. A queue() that another thread was
+// in the middle of, not returned, at the moment of the fork may be lost in the child, with those
+// that returned false because of it; the item can be queued again there, and its flush returns.
 //
 // Cost: docs/figures.md.
 #pragma once

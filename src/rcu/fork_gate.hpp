@@ -2,10 +2,11 @@
 //
 // Keeps fork from copying the reclaimer's work half done: a fork waits until who reclaims has come
 // to a point where every object is in a list and no deleter runs, and holds him there until the
-// copy is made. Thread context, except where said.
+// copy is made. The same for who runs deferred work. Thread context, except where said.
 //
 //   variable   written by       read by          protection
-//   doing      who reclaims     fork, futex      [FG-1], [FG-5] with [FG-3]; [FG-2] with [FG-4]
+//   doing      who reclaims     fork, futex      [FG-1], [FG-5] with [FG-3]; [FG-2] with
+//                                                [FG-4], [FG-6]
 //   forks      forks            who reclaims     as above
 #pragma once
 
@@ -19,7 +20,12 @@ namespace nmircu::rcu {
 class fork_gate {
   public:
     // What a fork would interrupt. Taking is short and needs nobody; a deleter may wait for anyone.
-    enum work : std::uint32_t { nothing, taking, running_deleters };
+    enum work : std::uint32_t {
+        nothing,
+        taking,
+        running_deleters,
+        running_functions = running_deleters  // of deferred work
+    };
 
     // Begins, once no fork is under way.
     void begin(work what) noexcept {
@@ -36,8 +42,8 @@ class fork_gate {
     }
 
     void end() noexcept {
-        // [FG-2] release: what was done precedes the copy. Partner: the acquire at [FG-4].
-        // Weakened: the child sees half of it.
+        // [FG-2] release: what was done precedes the copy. Partners: the acquires at [FG-4],
+        // [FG-6]. Weakened: the child sees half of it.
         doing_.store(nothing, std::memory_order_release);
         // [FG-5] seq_cst fence: the end precedes the look at who waits for it. Partner: [FG-3].
         // Weakened: a fork that sleeps is not woken, and sleeps its time out.
@@ -70,6 +76,15 @@ class fork_gate {
             if (doing == nothing || doing == allowed) return;
             platform::port::wait(doing_, doing, most_ns - waited);
         }
+    }
+
+    // After hold, not for who takes himself: waits until nothing is being taken, which is soon.
+    void wait_while_taking() noexcept {
+        constexpr std::uint64_t look_again_ns = 1'000'000;
+        // [FG-6] acquire: as [FG-4], for a fork whose time was up. Partner: the release at [FG-2].
+        // Weakened: as there.
+        while (doing_.load(std::memory_order_acquire) == taking)
+            platform::port::wait(doing_, taking, look_again_ns);
     }
 
     // After the fork, in the parent. Relaxed: it lets others go on, and publishes nothing.

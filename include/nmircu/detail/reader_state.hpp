@@ -122,6 +122,8 @@ struct reader_state {
     // some.
     const void* deferred;
     enum deferring_state : std::uint32_t { no_items, runs_items, forks } deferring;
+    // How many calls that queue some this thread is inside of.
+    std::uint32_t queueing;
 };
 
 }  // namespace nmircu::detail

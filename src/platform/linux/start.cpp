@@ -42,7 +42,8 @@ __thread detail::reader_state reader_state_of_this_thread
                                                   .irq_kept = 0,
                                                   .irq_depth = 0,
                                                   .deferred = nullptr,
-                                                  .deferring = detail::reader_state::no_items};
+                                                  .deferring = detail::reader_state::no_items,
+                                                  .queueing = 0};
 
 namespace {
 
