@@ -88,8 +88,8 @@ const handler_registry::record* handler_registry::next_locked(handler_token afte
     handler_token least = ~handler_token{0};
     for (const record& handler : records_) {
         // Relaxed: as above; a handler that is leaving is still there.
-        const handler_token token = handler.token.load(std::memory_order_relaxed) & ~leaving;
-        if (token <= after || token >= least) continue;
+        const handler_token token = handler.token.load(std::memory_order_relaxed) & ~marks;
+        if (token <= after || token >= least || handler.name[0] == '\0') continue;
         next = &handler;
         least = token;
     }
@@ -211,11 +211,11 @@ void handler_registry::disarm_everywhere(unsigned id) noexcept {
 }
 
 // Whether it was registered, and nobody else has begun to remove it. Any context.
-bool handler_registry::claim_departure(handler_token token) noexcept {
-    if (token == 0 || (token & leaving) != 0) return false;
+bool handler_registry::claim_departure(handler_token token, handler_token with) noexcept {
+    if (token == 0 || (token & marks) != 0) return false;
     // Relaxed: the record behind a token is constant; see [HR-2] for what follows.
     return records_[cell_of(token)].token.compare_exchange_strong(
-        token, token | leaving, std::memory_order_relaxed, std::memory_order_relaxed);
+        token, token | with, std::memory_order_relaxed, std::memory_order_relaxed);
 }
 
 registry_result handler_registry::add(const new_handler& what, handler_token& token) noexcept {
@@ -262,7 +262,7 @@ registry_result handler_registry::remove(handler_token token, std::uint64_t most
     record& handler = records_[cell_of(token)];
     const std::uint64_t start = port::now_ns();
     if (!spare_is_free_locked(handler.vector, most_ns)) return registry_result::still_running;
-    if (!claim_departure(token)) return registry_result::not_registered;
+    if (!claim_departure(token, leaving)) return registry_result::not_registered;
     // Relaxed, here and below: written with the lock held.
     const chain* const before = published_[handler.vector].load(std::memory_order_relaxed);
     chain& next = fresh_copy_locked(handler.vector);
@@ -284,7 +284,7 @@ registry_result handler_registry::remove_later(handler_token token, void (*done)
     // All of it in one section: who finds the mark and waits for a grace period knows that the
     // removal is in the reclaimer's hands.
     rcu_default_domain().lock();
-    const bool claimed = claim_departure(token);
+    const bool claimed = claim_departure(token, leaving | by_reclaimer);
     if (claimed) {
         record& handler = records_[cell_of(token)];
         handler.done = done;
@@ -344,7 +344,7 @@ bool handler_registry::cell_runs_here(unsigned id) const noexcept {
 bool handler_registry::runs_here(handler_token token) const noexcept {
     const unsigned id = cell_of(token);
     // Relaxed: a handler that runs has its record.
-    const handler_token found = records_[id].token.load(std::memory_order_relaxed) & ~leaving;
+    const handler_token found = records_[id].token.load(std::memory_order_relaxed) & ~marks;
     return token != 0 && found == token && cell_runs_here(id);
 }
 
@@ -365,9 +365,16 @@ handler_token handler_registry::find(const char* name) noexcept {
     for (const record& handler : records_) {
         // Relaxed: written with the lock held.
         const handler_token token = handler.token.load(std::memory_order_relaxed);
-        if (token != 0 && same_name(handler.name, name)) return token & ~leaving;
+        if (token != 0 && same_name(handler.name, name)) return token & ~marks;
     }
     return 0;
+}
+
+unsigned handler_registry::count_on(unsigned vector) noexcept {
+    platform::lock_guard guard(updating_);
+    // Relaxed: written with the lock held.
+    const chain* const published = published_[vector].load(std::memory_order_relaxed);
+    return published == nullptr ? 0 : published->count;
 }
 
 handler_token handler_registry::find(unsigned vector, const void* cookie) noexcept {
@@ -377,7 +384,7 @@ handler_token handler_registry::find(unsigned vector, const void* cookie) noexce
     for (unsigned i = 0; published != nullptr && i < published->count; ++i) {
         const chain_entry& entry = published->entries[i];
         if (entry.cookie != cookie) continue;
-        return records_[entry.id].token.load(std::memory_order_relaxed) & ~leaving;
+        return records_[entry.id].token.load(std::memory_order_relaxed) & ~marks;
     }
     return 0;
 }
@@ -413,21 +420,35 @@ void handler_registry::read_locked(unsigned id, final_counts out) const noexcept
     if (out.totals != nullptr) *out.totals = totals;
 }
 
+// What becomes of one that another thread was adding or removing. A handler that interrupted an
+// update of its own thread may have forked, too: that update goes on, and finds nothing it cannot
+// end. Relaxed throughout: there is one thread.
+void handler_registry::settle_in_child(unsigned id) noexcept {
+    record& handler = records_[id];
+    const handler_token token = handler.token.load(std::memory_order_relaxed);
+    if (token == 0) return;
+    const chain* const published = published_[handler.vector].load(std::memory_order_relaxed);
+    if (published == nullptr ||
+        find_entry(vectors_[handler.vector].arrays[published->index % 2], id) == nullptr) {
+        // Nobody will publish what the update had in mind.
+        handler.token.store(0, std::memory_order_relaxed);
+    } else if ((token & by_reclaimer) != 0) {
+        // The reclaimer removes it, if it was retired before the fork, which cannot be told. If
+        // not, its cell stays used; in both cases nobody calls it, and its name is free.
+        disarm_everywhere(id);
+        handler.name[0] = '\0';
+    } else {
+        // A removal that has published nothing has not begun.
+        handler.token.store(token & ~leaving, std::memory_order_relaxed);
+    }
+}
+
 void handler_registry::forked() noexcept {
     updating_.reset();
     for (unsigned vector = 0; vector < vector_count_; ++vector)
         vectors_[vector].spare_may_be_walked = true;
-    for (unsigned id = 0; id < most_handlers; ++id) {
-        record& handler = records_[id];
-        // Relaxed, all three: there is one thread.
-        if (handler.token.load(std::memory_order_relaxed) == 0) continue;
-        const chain* const published = published_[handler.vector].load(std::memory_order_relaxed);
-        // An update was adding or removing it, and nobody will publish what it had in mind.
-        const bool called =
-            published != nullptr &&
-            find_entry(vectors_[handler.vector].arrays[published->index % 2], id) != nullptr;
-        if (!called) handler.token.store(0, std::memory_order_relaxed);
-    }
+    for (unsigned id = 0; id < most_handlers; ++id)
+        settle_in_child(id);
 }
 
 }  // namespace nmircu::interrupt

@@ -75,6 +75,8 @@ class handler_registry {
     [[nodiscard]] handler_function handler_of(handler_token token) noexcept;
     // 0: nobody has that name.
     [[nodiscard]] handler_token find(const char* name) noexcept;
+    // How many that vector's chain has.
+    [[nodiscard]] unsigned count_on(unsigned vector) noexcept;
     // 0: nobody on that vector has that cookie.
     [[nodiscard]] handler_token find(unsigned vector, const void* cookie) noexcept;
 
@@ -89,7 +91,7 @@ class handler_registry {
         unsigned seen = 0;
         for (handler_token last = 0; next_locked(last) != nullptr; ++seen) {
             const record& handler = *next_locked(last);
-            last = handler.token.load(std::memory_order_relaxed) & ~leaving;  // changed: under lock
+            last = handler.token.load(std::memory_order_relaxed) & ~marks;  // changed: under lock
             visit(static_cast<unsigned>(last % most_handlers), handler.vector);
         }
         return seen;
@@ -102,7 +104,10 @@ class handler_registry {
     void forked() noexcept;
 
   private:
+    // Of a record's token: somebody has begun to remove it; and it was remove_later.
     static constexpr handler_token leaving = handler_token{1} << 63;
+    static constexpr handler_token by_reclaimer = handler_token{1} << 62;
+    static constexpr handler_token marks = leaving | by_reclaimer;
 
     struct record {
         rcu_head departure;  // first: what the reclaimer hands back
@@ -119,7 +124,8 @@ class handler_registry {
     record* find_locked(handler_token token) noexcept;
     const record* next_locked(handler_token after) const noexcept;
     registry_result claim_cell_locked(const new_handler& what, unsigned& id) noexcept;
-    bool claim_departure(handler_token token) noexcept;
+    bool claim_departure(handler_token token, handler_token with) noexcept;
+    void settle_in_child(unsigned id) noexcept;
     bool spare_is_free_locked(unsigned vector, std::uint64_t most_ns) noexcept;
     chain& fresh_copy_locked(unsigned vector) noexcept;
     void publish_locked(unsigned vector, chain& next) noexcept;

@@ -24,8 +24,10 @@ constinit bool is_shared[platform::irq_line_limit]{};
 unsigned users_locked(int line) noexcept {
     return irq_lines[line].users.load(std::memory_order_relaxed);  // written with the lock held
 }
-void set_users_locked(int line, unsigned users) noexcept {
-    irq_lines[line].users.store(users, std::memory_order_relaxed);  // written with the lock held
+// From the chain, so that a forked child, in which half an update was left behind, counts right.
+void count_users_locked(int line) noexcept {
+    irq_lines[line].users.store(registry.count_on(static_cast<unsigned>(line)),
+                                std::memory_order_relaxed);  // written with the lock held
 }
 
 bool is_name(const char* name) noexcept {
@@ -94,12 +96,11 @@ irq_error request(const new_handler& what, int line, irq_handler_flags flags,
     if (const irq_error error = check_users_locked(what, line, shared); error != irq_error::none) {
         return error;
     }
-    if (const irq_error error = add_locked(what, line, token); error != irq_error::none) {
-        return error;
-    }
+    // Before the handler is there; of no consequence while there is none.
     is_shared[line] = shared;
-    set_users_locked(line, users_locked(line) + 1);
-    return irq_error::none;
+    const irq_error error = add_locked(what, line, token);
+    count_users_locked(line);
+    return error;
 }
 
 irq_error free_locked(handler_token token, int line, final_counts last) noexcept {
@@ -108,7 +109,7 @@ irq_error free_locked(handler_token token, int line, final_counts last) noexcept
     if (users_locked(line) == 1) platform::detach_line(line);
     const irq_error error = error_of(registry.remove(token, platform::forever_ns, last));
     if (error != irq_error::none) return error;
-    set_users_locked(line, users_locked(line) - 1);
+    count_users_locked(line);
     if (users_locked(line) == 0) reset_line(line);
     return irq_error::none;
 }
@@ -258,6 +259,10 @@ namespace detail {
 void irqs_forked() noexcept {
     requesting.reset();
     registry.forked();
+    // A line that was being freed may be the system's again already, and its handler still
+    // registered: it is not called, and free_irq ends it.
+    for (int line = 0; line < platform::irq_line_limit; ++line)
+        count_users_locked(line);
     disabled_lines_forked();
 }
 

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <ucontext.h>
 
 #include <atomic>
@@ -457,6 +458,67 @@ TEST_F(everywhere, fork_in_an_update_leaves_no_handler_that_cannot_be_removed) {
                      fork_now_and_then);
     EXPECT_EQ(added, nmi_error::none);
     EXPECT_EQ(bad_children, 0);
+}
+
+// The same from outside: the thread stands still in the middle of its update while another forks.
+std::atomic<bool> stands_still{false};
+void stand_still_now_and_then(std::uint64_t step) {
+    if (step % 7 != 0) return;
+    stands_still.store(true);
+    while (stands_still.load())
+        sched_yield();
+}
+
+// In a child: the handler is registered or not, and its name can be used again.
+int other_is_whole() {
+    static counted calls;
+    const nmi_error removed = nmircu::unregister_nmi_handler("other");
+    if (removed != nmi_error::none && removed != nmi_error::not_added) return 1;
+    nmi_handler again;
+    if (again.add(nmi_type::local, "other", claims, &calls) != nmi_error::none) return 2;
+    if (nmircu::nmi_raise_self() != 0 || calls.calls.load() != 1) return 3;
+    return again.remove() == nmi_error::none ? 0 : 4;
+}
+
+void fork_while_it_stands_still(nmi_error (*end)(nmi_token)) {
+    counted calls;
+    nmi_token token{};
+    ASSERT_EQ(nmircu::register_nmi_handler(nmi_type::local, claims, &calls, nmi_flags::none,
+                                           "other", &token),
+              nmi_error::none);
+    std::atomic<bool> over{false};
+    nmi_error ended{};
+    std::thread updater([&] {
+        single_step::run([&] { ended = end(token); }, stand_still_now_and_then);
+        over.store(true);
+    });
+    int forks = 0;
+    int bad = 0;
+    while (!over.load()) {
+        if (!stands_still.load()) {
+            sched_yield();
+            continue;
+        }
+        ++forks;
+        if (nmircu_test::in_child(other_is_whole) != 0) ++bad;
+        stands_still.store(false);
+    }
+    updater.join();
+    EXPECT_EQ(ended, nmi_error::none);
+    EXPECT_GT(forks, 10);
+    EXPECT_EQ(bad, 0) << "of " << forks;
+    nmircu::rcu_barrier();
+}
+
+TEST_F(everywhere, fork_beside_a_removal_leaves_a_name_that_can_be_used) {
+    fork_while_it_stands_still(
+        [](nmi_token token) { return nmircu::unregister_nmi_handler(token); });
+}
+
+TEST_F(everywhere, fork_beside_a_removal_that_does_not_wait) {
+    fork_while_it_stands_still([](nmi_token token) {
+        return nmircu::unregister_nmi_handler_later(token, nullptr, nullptr);
+    });
 }
 
 // fork itself blocks all signals; what it calls on either side of it does not.

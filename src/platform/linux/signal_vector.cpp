@@ -164,6 +164,10 @@ bool is_ours(int signal) noexcept {
            action.sa_sigaction == trampoline;
 }
 
+void signal_vectors_forked() noexcept {
+    attaching.reset();
+}
+
 bool is_attached(int signal) noexcept {
     return vector_of(signal).attached.load(std::memory_order_relaxed);  // a look
 }

@@ -29,6 +29,9 @@ bool exchange_owner(int signal, const struct sigaction* next, struct sigaction* 
 // signal for itself since. One system call. Context: any.
 bool is_ours(int signal) noexcept;
 
+// In a forked child, whose parent may have been in the middle of the above.
+void signal_vectors_forked() noexcept;
+
 // Whether the trampoline was ever installed for the signal. Context: any.
 bool is_attached(int signal) noexcept;
 

@@ -14,6 +14,7 @@
 #include "platform/linux/environment.hpp"
 #include "platform/linux/irq_vector.hpp"
 #include "platform/linux/libc_signals.hpp"
+#include "platform/linux/signal_vector.hpp"
 
 namespace nmircu::platform {
 
@@ -65,6 +66,7 @@ void forked() {
     sigfillset(&all);
     libc.set_mask(SIG_SETMASK, &all, &before);
     forget_questions();
+    signal_vectors_forked();
     detail::engine_forked();
     detail::dispatch_forked();
     forget_kept_interrupts();
