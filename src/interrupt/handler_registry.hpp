@@ -33,11 +33,21 @@ using handler_token = std::uint64_t;
 
 struct new_handler {
     unsigned vector;
-    const char* name;  // valid: 1..handler_name_bytes - 1 characters
+    const char* name;  // is_name
     handler_function function;
     void* cookie;
     bool first;  // before all that are there
 };
+
+// Whether a handler can have that name: it is not null, and has 1..handler_name_bytes - 1
+// characters. Any context.
+[[nodiscard]] constexpr bool is_name(const char* name) noexcept {
+    if (name == nullptr || name[0] == '\0') return false;
+    for (unsigned length = 1; length < handler_name_bytes; ++length) {
+        if (name[length] == '\0') return true;
+    }
+    return false;
+}
 
 // Where removed statistics go; any may be null.
 struct final_counts {

@@ -30,14 +30,6 @@ void count_users_locked(int line) noexcept {
                                 std::memory_order_relaxed);  // written with the lock held
 }
 
-bool is_name(const char* name) noexcept {
-    if (name == nullptr || name[0] == '\0') return false;
-    for (unsigned length = 1; length < handler_name_bytes; ++length) {
-        if (name[length] == '\0') return true;
-    }
-    return false;
-}
-
 irq_error error_of(registry_result result) noexcept {
     switch (result) {
         case registry_result::done:

@@ -21,14 +21,6 @@ bool is_type(nmi_type type) noexcept {
     return static_cast<unsigned>(type) < nmi_type_count;
 }
 
-bool is_name(const char* name) noexcept {
-    if (name == nullptr || name[0] == '\0') return false;
-    for (unsigned length = 1; length < handler_name_bytes; ++length) {
-        if (name[length] == '\0') return true;
-    }
-    return false;
-}
-
 nmi_error error_of(registry_result result) noexcept {
     switch (result) {
         case registry_result::done:

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include <gtest/gtest.h>
+#include <nmircu/irq.hpp>
 #include <nmircu/nmi.hpp>
 
 namespace {
@@ -91,6 +92,24 @@ TEST(fault_report_death, can_be_turned_off) {
             crash_in_handler();
         },
         testing::KilledBySignal(SIGSEGV), "^$");
+}
+
+TEST(fault_report_death, a_setting_that_does_not_parse_is_reported_once) {
+    EXPECT_EXIT(
+        {
+            ::setenv("NMIRCU_FAULT_REPORTS", "maybe", 1);
+            if (nmircu::nmi_attach() != 0) std::_Exit(3);
+            for (const int line : {SIGUSR1, SIGUSR2}) {
+                nmircu::irq_handler handler;
+                if (handler.request(line, "line", writes_nowhere, nullptr) !=
+                    nmircu::irq_error::none) {
+                    std::_Exit(4);
+                }
+            }
+            std::_Exit(0);
+        },
+        testing::ExitedWithCode(0),
+        "^nmircu: NMIRCU_FAULT_REPORTS=maybe is ignored: it must be a number from 0 to 1\n$");
 }
 
 }  // namespace

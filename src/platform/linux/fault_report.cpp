@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 
@@ -73,6 +74,9 @@ void take_fault(int signal, siginfo_t* info, void* interrupted) {
 }  // namespace
 
 void report_faults_in_handlers() noexcept {
+    // Relaxed: nothing else depends on it.
+    static constinit std::atomic<bool> called{false};
+    if (called.exchange(true, std::memory_order_relaxed)) return;
     std::uint64_t wanted = 1;
     read_setting("NMIRCU_FAULT_REPORTS", {0, 1}, wanted);
     if (wanted == 0) return;

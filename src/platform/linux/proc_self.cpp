@@ -13,20 +13,12 @@
 
 #include <nmircu/platform/port.hpp>
 
+#include "platform/linux/directory_entry.hpp"
 #include "platform/text.hpp"
 
 namespace nmircu::platform {
 
 namespace {
-
-// What getdents64 fills its buffer with.
-struct directory_entry {
-    std::uint64_t inode;
-    std::int64_t next;
-    unsigned short bytes;
-    unsigned char type;
-    char name[];
-};
 
 // Not libc's open and read, which are points of cancellation.
 int open_file(const char* path, int flags = 0) noexcept {

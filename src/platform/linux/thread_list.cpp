@@ -16,17 +16,10 @@
 #include <cstring>
 #include <string_view>
 
+#include "platform/linux/directory_entry.hpp"
+
 namespace nmircu::platform {
 namespace {
-
-// What getdents64 fills its buffer with; glibc declares it only as `struct dirent64`.
-struct directory_entry {
-    std::uint64_t inode;
-    std::int64_t next;
-    unsigned short bytes;
-    unsigned char type;
-    char name[];
-};
 
 class descriptor {
   public:
