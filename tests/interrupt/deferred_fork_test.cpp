@@ -2,7 +2,6 @@
 //
 // Property: a fork leaves both processes a whole queue, wherever the thread that runs items was.
 #include <pthread.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -14,22 +13,12 @@
 #include <gtest/gtest.h>
 #include <nmircu/deferred.hpp>
 
+#include "../support/in_child.hpp"
+
 namespace {
 
 using nmircu::deferred_function;
-
-// The body's result; what alarm ends is a hang.
-template <class Body>
-int in_child(Body body) {
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(20);
-        _exit(body());
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
+using nmircu_test::in_child;
 
 TEST(deferred_fork, what_is_queued_runs_in_both) {
     ASSERT_TRUE(nmircu::deferred_start());

@@ -5,7 +5,6 @@
 // way there and back.
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <nmircu/nmi.hpp>
 
+#include "../support/in_child.hpp"
 #include "raise.hpp"
 
 namespace {
@@ -56,27 +56,16 @@ void entry_with_the_default_action(pt_regs* regs, long) {
 }
 
 // First, and in a process of its own each: before nmi_set_entry has ever been called.
-struct a_new_process : testing::Test {
-    template <class Function>
-    static int exit_status_of(Function function) {
-        const pid_t child = fork();
-        if (child == 0) _exit(function());
-        int status = -1;
-        waitpid(child, &status, 0);
-        return status;
-    }
-};
-
-TEST_F(a_new_process, setting_the_entry_takes_the_interrupt) {
-    EXPECT_EQ(exit_status_of([] {
+TEST(a_new_process, setting_the_entry_takes_the_interrupt) {
+    EXPECT_EQ(nmircu_test::in_child([] {
                   if (nmi_set_entry(own_entry) != 0) return 1;
                   return raise_here() == 0 && entered.load() == 1 ? 0 : 2;
               }),
               0);
 }
 
-TEST_F(a_new_process, what_was_counted_before_is_in_the_lvalue_afterwards) {
-    EXPECT_EQ(exit_status_of([] {
+TEST(a_new_process, what_was_counted_before_is_in_the_lvalue_afterwards) {
+    EXPECT_EQ(nmircu_test::in_child([] {
                   if (nmircu::nmi_attach() != 0) return 1;
                   for (int i = 0; i < 10; ++i)
                       static_cast<void>(raise_here());
@@ -206,16 +195,13 @@ TEST_F(nmi_entry, no_count_is_lost_while_entries_are_swapped_under_a_storm) {
 
 TEST_F(nmi_entry, a_forked_child_keeps_it) {
     ASSERT_EQ(nmi_set_entry(own_entry), 0);
-    const pid_t child = fork();
-    if (child == 0) {
-        const auto before = entered.load();
-        if (raise_here() != 0 || entered.load() != before + 1) _exit(1);
-        if (nmi_set_entry(nullptr) != 0 || raise_here() != 0) _exit(2);
-        _exit(entered.load() == before + 1 ? 0 : 3);
-    }
-    int status = -1;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+    EXPECT_EQ(nmircu_test::in_child([] {
+                  const auto before = entered.load();
+                  if (raise_here() != 0 || entered.load() != before + 1) return 1;
+                  if (nmi_set_entry(nullptr) != 0 || raise_here() != 0) return 2;
+                  return entered.load() == before + 1 ? 0 : 3;
+              }),
+              0);
 }
 
 void entry_that_sets_the_entry(pt_regs*, long) {

@@ -20,7 +20,7 @@
 #include <gtest/gtest.h>
 #include <nmircu/nmi.hpp>
 
-#include "../rcu/in_child.hpp"
+#include "../support/in_child.hpp"
 #include "platform/linux/signal_tag.hpp"
 #include "single_step.hpp"
 

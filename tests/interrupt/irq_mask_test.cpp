@@ -3,8 +3,6 @@
 // Property: what arrives while a thread has IRQs masked waits, all of it and in POSIX's order, and
 // has been handled when the outermost region ends; NMIs do not wait. Afterwards the thread's signal
 // mask is what the program has made it.
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <csetjmp>
 #include <thread>
@@ -12,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/in_child.hpp"
 #include "irq_lines.hpp"
 
 namespace {
@@ -481,17 +480,14 @@ TEST_F(irq_mask, fork_keeps_the_region_and_leaves_what_waits_to_the_parent) {
     const irq_flags flags = local_irq_save();
     raise_line(SIGUSR1);
     raise_line(SIGUSR1);
-    const pid_t child = fork();
-    if (child == 0) {
-        const bool masked = nmircu::irqs_disabled();
-        local_irq_restore(flags);
-        const bool nothing = hits == 0 && !blocks(SIGUSR1);
-        raise_line(SIGUSR1);
-        _exit(masked && nothing && hits == 1 ? 0 : 1);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    EXPECT_EQ(status, 0);
+    EXPECT_EQ(nmircu_test::in_child([&] {
+                  const bool masked = nmircu::irqs_disabled();
+                  local_irq_restore(flags);
+                  const bool nothing = hits == 0 && !blocks(SIGUSR1);
+                  raise_line(SIGUSR1);
+                  return masked && nothing && hits == 1 ? 0 : 1;
+              }),
+              0);
     EXPECT_EQ(hits, 0);
     local_irq_restore(flags);
     EXPECT_EQ(hits, 1);

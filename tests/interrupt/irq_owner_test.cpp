@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-#include "../rcu/in_child.hpp"
+#include "../support/in_child.hpp"
 #include "irq_lines.hpp"
 
 namespace {

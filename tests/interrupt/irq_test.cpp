@@ -12,6 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/in_child.hpp"
 #include "irq_lines.hpp"
 
 namespace {
@@ -570,18 +571,14 @@ TEST_F(irq, a_child_of_fork_has_the_handlers) {
     ASSERT_EQ(nmircu::request_irq(SIGUSR1, count, {}, "hits", &hits), irq_error::none);
     ASSERT_EQ(nmircu::disable_irq(SIGUSR1), irq_error::none);
     raise_line(SIGUSR1);
-    const pid_t child = fork();
-    if (child == 0) {
-        // What waited is the parent's.
-        if (nmircu::enable_irq(SIGUSR1) != irq_error::none || hits != 0) _exit(1);
-        raise_line(SIGUSR1);
-        if (hits != 1) _exit(2);
-        if (nmircu::free_irq(SIGUSR1, &hits) != irq_error::none) _exit(3);
-        _exit(0);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    EXPECT_EQ(status, 0);
+    EXPECT_EQ(nmircu_test::in_child([&] {
+                  // What waited is the parent's.
+                  if (nmircu::enable_irq(SIGUSR1) != irq_error::none || hits != 0) return 1;
+                  raise_line(SIGUSR1);
+                  if (hits != 1) return 2;
+                  return nmircu::free_irq(SIGUSR1, &hits) == irq_error::none ? 0 : 3;
+              }),
+              0);
     EXPECT_EQ(nmircu::enable_irq(SIGUSR1), irq_error::none);
     EXPECT_EQ(hits, 1);
     EXPECT_EQ(nmircu::free_irq(SIGUSR1, &hits), irq_error::none);

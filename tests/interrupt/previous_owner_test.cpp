@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Property: a signal on our vector that is not ours behaves as if we were not there, whoever owned
-// it before and with whatever flags.
+// it before and with whatever flags. Each case needs a process in which the trampoline is not
+// installed yet.
 #include <setjmp.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 #include <nmircu/nmi.hpp>
 
+#include "../support/in_child.hpp"
 #include "platform/linux/signal_tag.hpp"
 #include "platform/linux/signal_vector.hpp"
 #include "raise.hpp"
@@ -23,19 +24,7 @@ using nmircu::platform::attach_signal;
 using nmircu::platform::exchange_owner;
 using nmircu::platform::nmi_signal;
 using nmircu::platform::perf_signal;
-
-// Each case needs a process in which the trampoline is not installed yet.
-template <class Body>
-int in_child(Body body) {
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(10);
-        _exit(body());
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
+using nmircu_test::in_child;
 
 void own(int signal, void (*handler)(int), int flags = 0, int also_blocked = 0) {
     struct sigaction action = {};

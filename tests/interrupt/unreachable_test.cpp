@@ -21,7 +21,7 @@
 #include <nmircu/nmi.h>
 #include <nmircu/nmi.hpp>
 
-#include "../rcu/in_child.hpp"
+#include "../support/in_child.hpp"
 #include "platform/linux/signal_vector.hpp"
 #include "raise.hpp"
 

@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <nmircu/nmi.hpp>
 
-#include "../rcu/in_child.hpp"
+#include "../support/in_child.hpp"
 #include "irq_lines.hpp"
 
 namespace {

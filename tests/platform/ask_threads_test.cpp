@@ -14,7 +14,7 @@
 #include <gtest/gtest.h>
 #include <nmircu/rcu.hpp>
 
-#include "../rcu/in_child.hpp"
+#include "../support/in_child.hpp"
 #include "platform/linux/ask_threads.hpp"
 #include "platform/linux/signal_tag.hpp"
 

@@ -3,7 +3,6 @@
 // Property: a forked child owes nothing to readers and updaters that did not come along, and keeps
 // what its own thread is inside of.
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <mutex>
@@ -12,22 +11,12 @@
 #include <gtest/gtest.h>
 #include <nmircu/rcu.hpp>
 
+#include "../support/in_child.hpp"
+
 namespace {
 
 using nmircu::rcu_default_domain;
-
-// Runs `body` in a child with an alarm, so that a hang is a failure; returns its exit status.
-template <class Body>
-int in_child(Body body) {
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(10);
-        _exit(body());
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
+using nmircu_test::in_child;
 
 TEST(fork, with_another_thread_inside_a_section) {
     std::atomic<bool> inside{false}, leave{false};

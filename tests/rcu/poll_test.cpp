@@ -10,7 +10,7 @@
 #include <nmircu/nmi.hpp>
 #include <nmircu/rcu.hpp>
 
-#include "in_child.hpp"
+#include "../support/in_child.hpp"
 
 namespace {
 
