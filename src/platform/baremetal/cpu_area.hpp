@@ -53,6 +53,7 @@ struct alignas(CPU_AREA_BYTES) cpu_area {
     std::uint64_t syscall_rsp;
     // Whether the CPU sleeps, or is about to.
     std::atomic<std::uint32_t> halted;
+    std::uint32_t wake_ups;  // how often it has slept, and something has woken it
     thread* running;
     thread* threads;  // all of this CPU's, in a ring, for ever
     // NMIs that somebody is about to send, and has sent, to this CPU; the second as this CPU saw it

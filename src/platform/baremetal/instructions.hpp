@@ -53,12 +53,6 @@ inline void cli() noexcept {
 inline void sti() noexcept {
     asm volatile("sti" : : : "memory");
 }
-// Sleeps until an interrupt, with IRQs open; none can slip in between (SDM volume 2, STI). IRQs are
-// masked afterwards.
-inline void sti_hlt_cli() noexcept {
-    asm volatile("sti\n\thlt\n\tcli" : : : "memory");
-}
-
 [[noreturn]] inline void halt_for_ever() noexcept {
     for (;;)
         asm volatile("cli\n\thlt");

@@ -17,6 +17,8 @@
 #include "platform/baremetal/pt_regs.hpp"
 #include "platform/text.hpp"
 
+extern "C" const unsigned char nmircu_halt_hlt[];
+
 namespace nmircu::baremetal {
 
 namespace {
@@ -61,7 +63,9 @@ extern "C" void nmircu_take_interrupt(pt_regs* regs) {
     switch (regs->vector) {
         case wake_vector:
         case timer_vector:
-            return end_of_interrupt();  // the CPU is awake
+            // The CPU is awake. If this came before the HLT (switch_stack.S), it stays awake.
+            if (regs->rip == reinterpret_cast<std::uintptr_t>(nmircu_halt_hlt)) ++regs->rip;
+            return end_of_interrupt();
         case spurious_vector:
             return;  // SDM volume 3, section 11.9: no EOI
         default:

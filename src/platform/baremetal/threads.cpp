@@ -16,6 +16,7 @@
 // Pushes what a function keeps for its caller, exchanges the stacks, and pops it: switch_stack.S.
 extern "C" void nmircu_switch_stack(std::uint64_t* save, std::uint64_t load);
 extern "C" void nmircu_thread_begins();
+extern "C" void nmircu_halt();
 
 namespace nmircu::baremetal {
 
@@ -86,7 +87,8 @@ void halt_until_woken(cpu_area& cpu, bool irqs_were_open) noexcept {
                 const std::uint64_t now = now_ns();
                 start_local_timer(until > now ? until - now : 0);
             }
-            sti_hlt_cli();
+            nmircu_halt();
+            ++cpu.wake_ups;
             if (until != platform::forever_ns) stop_local_timer();
         } else {
             arch::spin_hint();
