@@ -133,7 +133,7 @@ irq_error synchronize_irq(int line) noexcept;
 // dropped and counted.
 // Errors: those of a line, not_requested, too_deep. Context: thread, outside any section; blocks.
 irq_error disable_irq(int line) noexcept;
-// The same without waiting. Context: thread, signal, irq, and the line's handlers themselves.
+// The same without waiting. Context: thread, signal, irq, nmi, and the line's handlers themselves.
 irq_error disable_irq_nosync(int line) noexcept;
 
 // Undoes one disable_irq. The last one calls the handlers, on the calling thread, for all that was

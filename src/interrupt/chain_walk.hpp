@@ -14,9 +14,18 @@ namespace nmircu::interrupt {
 void check_longest(const char* name, std::uint64_t cycles) noexcept;
 
 struct walked {
-    int events;            // claimed, by all
+    unsigned events;       // claimed, by all; not zero if anybody claimed
     std::uint64_t cycles;  // spent in the handlers, if timed
 };
+
+// What handlers return adds up to how many events they found; but whatever is not zero is a claim,
+// and negative numbers may cancel out others.
+[[gnu::always_inline]] inline unsigned events_of(unsigned sum, std::uint64_t claimed) noexcept {
+    constexpr unsigned negative = 1u << 31;
+    if (sum != 0 && sum < negative) return sum;
+    if (claimed == 0) return 0;
+    return (claimed & (claimed - 1)) == 0 ? 1 : 2;
+}
 
 // The whole chain, even after a claim: edge-triggered interrupts merge, so one arrival may stand
 // for several handlers' events.
@@ -40,7 +49,7 @@ template <bool Timed>
         check.calls(running.name, running.function);
         const int handled = function(entry->cookie, regs, number);
         check.returned();
-        result.events += handled;
+        result.events += static_cast<unsigned>(handled);
         if (handled != 0) claimed |= bit;
         if constexpr (Timed) {
             const std::uint64_t now = arch::cycle_counter();
@@ -54,6 +63,7 @@ template <bool Timed>
         }
     }
     self.handler = running.outer;
+    result.events = events_of(result.events, claimed);
     count_walk(self, counts, handlers, claimed, cpu);
     return result;
 }

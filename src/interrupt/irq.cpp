@@ -34,7 +34,7 @@ struct alignas(taken_bytes) taken_row {
 static_assert(sizeof(taken_row) == taken_bytes);
 taken_row taken[detail::max_cpus];
 
-int ask_chain(detail::reader_state& self, pt_regs* regs, int line, int cpu) noexcept {
+unsigned ask_chain(detail::reader_state& self, pt_regs* regs, int line, int cpu) noexcept {
     const chain* const handlers = rcu_dereference(irq_chains[line]);
     if (handlers == nullptr || handlers->count == 0) return 0;
     if (dispatch_is_timed(self)) {

@@ -217,7 +217,7 @@ const char* describe(irq_error error) noexcept {
         case irq_error::null_cookie:
             return "a shared line needs a cookie that is not null, to tell its users apart";
         case irq_error::bad_name:
-            return "the name is empty or longer than 31 characters";
+            return "the name is null, empty or longer than 31 characters";
         case irq_error::name_taken:
             return "another handler has that name";
         case irq_error::line_busy:
@@ -231,7 +231,7 @@ const char* describe(irq_error error) noexcept {
         case irq_error::already_requested:
             return "this object holds a line already";
         case irq_error::not_requested:
-            return "nobody has requested that line with that cookie";
+            return "nobody has requested that line, or not with that cookie";
         case irq_error::not_disabled:
             return "the line is not disabled: one enable_irq too many";
         case irq_error::too_deep:

@@ -43,7 +43,8 @@ constinit std::atomic<std::remove_pointer_t<nmi_callback_t>*> nmi_callback{dummy
 // By type. Null: none.
 constinit std::atomic<std::remove_pointer_t<nmi_emergency_t>*> emergency[nmi_type_count];
 
-int walk_timed(detail::reader_state& self, const chain& handlers, pt_regs* regs, int cpu) noexcept {
+unsigned walk_timed(detail::reader_state& self, const chain& handlers, pt_regs* regs,
+                    int cpu) noexcept {
     const walked result = walk_chain<true>(self, nmi_counts, handlers, regs, cpu, cpu);
     add_per_cpu<detail::slot_shift>(self, nmi_rows[0].timed, cpu, 1);
     add_per_cpu<detail::slot_shift>(self, nmi_rows[0].cycles, cpu, result.cycles);
@@ -51,11 +52,25 @@ int walk_timed(detail::reader_state& self, const chain& handlers, pt_regs* regs,
     return result.events;
 }
 
-int ask_chain(nmi_type type, pt_regs* regs, int cpu) noexcept {
+// It has no name of its own in reports.
+unsigned ask_emergency(nmi_emergency_t handler, nmi_type type, pt_regs* regs) noexcept {
+    detail::reader_state& self = platform::this_reader();
+    detail::running_handler running{"emergency handler", reinterpret_cast<const void*>(handler),
+                                    self.handler};
+    self.handler = &running;
+    handler_check check(self);
+    check.calls(running.name, running.function);
+    const int events = handler(type, regs);
+    check.returned();
+    self.handler = running.outer;
+    return static_cast<unsigned>(events);
+}
+
+unsigned ask_chain(nmi_type type, pt_regs* regs, int cpu) noexcept {
     const unsigned index = static_cast<unsigned>(type);
     if (const nmi_emergency_t first = rcu_dereference(emergency[index]); first != nullptr)
         [[unlikely]] {
-        return first(type, regs);
+        return ask_emergency(first, type, regs);
     }
     const chain* const handlers = rcu_dereference(chains[index]);
     if (handlers == nullptr || handlers->count == 0) return 0;
@@ -108,7 +123,7 @@ int ask_callback(nmi_callback_t callback, pt_regs* regs, int cpu) noexcept {
 
 void default_action(pt_regs* regs, int cpu) noexcept {
     detail::reader_state& self = platform::this_reader();
-    if (const int events = ask_chain(platform::interrupt_type(regs), regs, cpu); events != 0) {
+    if (const unsigned events = ask_chain(platform::interrupt_type(regs), regs, cpu); events != 0) {
         self.claimed_several_at = events == 1 ? 0 : instruction_pointer(regs);
         return;
     }

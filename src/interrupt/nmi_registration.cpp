@@ -189,7 +189,7 @@ const char* describe(nmi_error error) noexcept {
         case nmi_error::bad_flags:
             return "there are no such flags";
         case nmi_error::bad_name:
-            return "the name is empty or longer than 31 characters";
+            return "the name is null, empty or longer than 31 characters";
         case nmi_error::name_taken:
             return "another handler has that name";
         case nmi_error::too_many:

@@ -109,6 +109,13 @@ void report_null(const char* what, const void* caller) noexcept {
     port::panic(line.c_str());
 }
 
+void report_null_object(const void* caller) noexcept {
+    text_line line;
+    line << "nmircu: retire called at " << caller
+         << " on a null pointer; of the functions that retire, only rcu_retire takes one";
+    port::panic(line.c_str());
+}
+
 void report_retired_twice(const void* object, const void* first, const void* second) noexcept {
     text_line line;
     line << "nmircu: the object at " << object << " retired at " << second;

@@ -4,6 +4,7 @@
 // context.
 #include "platform/text.hpp"
 #include "rcu/reclaimer.hpp"
+#include "rcu/retire_calls.hpp"
 
 namespace nmircu::detail {
 
@@ -18,6 +19,8 @@ void set_retiring(reader_state& self, std::uint32_t value) noexcept {
 
 void retire(rcu_head& head, void (*function)(rcu_head*)) noexcept {
     reader_state& self = platform::this_reader();
+    if (rcu::is_in_first_page(&head)) [[unlikely]]
+        report_null_object(__builtin_return_address(0));
     head.function = function;
     set_retiring(self, self.retiring + 1);
     const rcu::retired_slot& slot = rcu::retired.push(self, head);

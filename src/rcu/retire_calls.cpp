@@ -60,6 +60,8 @@ void retire_calls::forget_all() noexcept {
 namespace nmircu::detail {
 
 void note_retired(const void* object, const void* caller) noexcept {
+    if (rcu::is_in_first_page(object)) [[unlikely]]
+        report_null_object(caller);
     const void* const first = rcu::noted_calls.note(object, caller);
     if (first != nullptr) report_retired_twice(object, first, caller);
 }

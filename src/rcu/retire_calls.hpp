@@ -19,6 +19,12 @@
 
 namespace nmircu::rcu {
 
+// Nothing lives there: it is the head or the base of an object whose pointer is null.
+inline bool is_in_first_page(const void* object) noexcept {
+    constexpr std::uintptr_t page = 4096;
+    return reinterpret_cast<std::uintptr_t>(object) < page;
+}
+
 class retire_calls {
   public:
     // Where `object` was retired, if it waits; otherwise null, and it is remembered.

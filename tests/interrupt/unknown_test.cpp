@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -106,6 +107,35 @@ TEST_F(unknown, one_event_claimed_swallows_nothing) {
     raise_at_one_place(2);
     EXPECT_EQ(nmircu::nmi_swallowed_count(), swallows);
     EXPECT_EQ(nmircu::nmi_unknown_count(), unknowns + 1);
+}
+
+int finds_minus_one(void*, pt_regs*, int) {
+    return -1;
+}
+int finds_one(void*, pt_regs*, int) {
+    return 1;
+}
+int finds_the_most(void*, pt_regs*, int) {
+    return std::numeric_limits<int>::max();
+}
+
+// Whatever is not zero is a claim, whatever the sum.
+TEST_F(unknown, claims_do_not_cancel_out) {
+    nmircu::nmi_set_unknown_policy(nmi_unknown_policy::ignore);
+    nmi_handler first, second, third;
+    const auto unknowns = nmircu::nmi_unknown_count();
+    const auto raise_one = [] { EXPECT_EQ(raise_here(), 0); };
+    ASSERT_EQ(first.add(nmi_type::local, "first", finds_one, nullptr), nmi_error::none);
+    ASSERT_EQ(second.add(nmi_type::local, "second", finds_minus_one, nullptr), nmi_error::none);
+    raise_one();
+    ASSERT_EQ(first.swap(finds_the_most, nullptr), nmi_error::none);
+    ASSERT_EQ(second.swap(finds_the_most, nullptr), nmi_error::none);
+    raise_one();
+    ASSERT_EQ(third.add(
+                  nmi_type::local, "third", [](void*, pt_regs*, int) { return 2; }, nullptr),
+              nmi_error::none);
+    raise_one();
+    EXPECT_EQ(nmircu::nmi_unknown_count(), unknowns);
 }
 
 int takes_two_milliseconds(void*, pt_regs*, int) {

@@ -35,6 +35,20 @@ TEST(environment, what_does_not_parse_is_reported_and_ignored) {
     }
 }
 
+// A range that ends below nine.
+TEST(environment, one_digit_can_be_too_much) {
+    for (const char* text : {"2", "9", "10"}) {
+        ASSERT_EQ(setenv(name, text, 1), 0);
+        std::uint64_t value = 1;
+        testing::internal::CaptureStderr();
+        EXPECT_FALSE(nmircu::platform::read_setting(name, {0, 1}, value));
+        EXPECT_EQ(testing::internal::GetCapturedStderr(),
+                  std::string("nmircu: ") + name + "=" + text +
+                      " is ignored: it must be a number from 0 to 1\n");
+        EXPECT_EQ(value, 1u);
+    }
+}
+
 TEST(environment, numbers_within_the_range_are_taken_in_silence) {
     for (const char* text : {"1", "1000", "0042"}) {
         std::uint64_t value = 77;

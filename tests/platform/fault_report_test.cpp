@@ -28,6 +28,11 @@ int callback_writes_nowhere(nmircu::pt_regs*, int) {
     return 1;
 }
 
+int emergency_writes_nowhere(nmi_type, nmircu::pt_regs*) {
+    *nowhere = 1;
+    return 1;
+}
+
 void crash_in_handler() {
     if (nmircu::nmi_attach() != 0) std::_Exit(3);
     nmircu::nmi_handler handler;
@@ -58,6 +63,19 @@ TEST(fault_report_death, names_the_callback) {
             static_cast<void>(nmircu::nmi_raise_self());
         },
         testing::KilledBySignal(SIGSEGV), "SIGSEGV .* in handler nmi callback .* on thread");
+}
+
+TEST(fault_report_death, names_the_emergency_handler) {
+    EXPECT_EXIT(
+        {
+            if (nmircu::nmi_attach() != 0) std::_Exit(3);
+            if (nmircu::set_emergency_nmi_handler(nmi_type::local, emergency_writes_nowhere) !=
+                nmi_error::none) {
+                std::_Exit(4);
+            }
+            static_cast<void>(nmircu::nmi_raise_self());
+        },
+        testing::KilledBySignal(SIGSEGV), "SIGSEGV .* in handler emergency handler .* on thread");
 }
 
 // Nothing at all is said: an empty stderr but for what follows.

@@ -6,6 +6,7 @@
 // translation units of the program (misuse_unchecked.cpp) were not. Code that only looks like
 // misuse is left alone.
 #define NMIRCU_DEBUG 1
+#include <array>
 #include <cstring>
 #include <mutex>
 #include <thread>
@@ -184,6 +185,26 @@ NMIRCU_SITE(pointer_retirer) void retire_pointer(base_object* object) {
     asm volatile("");
 }
 void ignore(nmircu::rcu_head*) {}
+
+// Here the base is not the first thing in the object.
+struct later_base : std::array<long, 20>, nmircu::rcu_obj_base<later_base> {};
+NMIRCU_SITE(null_retirer) void retire_null() {
+    nmircu_test::nearly_null<later_base>()->retire();
+    asm volatile("");
+}
+
+TEST(rcu_misuse, retiring_a_null_object_names_the_call) {
+    const auto says = AllOf(HasSubstr(" on a null pointer; of the functions that retire"),
+                            names("retire called at ", "null_retirer"));
+    EXPECT_DEATH(
+        {
+            print_sites();
+            retire_null();
+        },
+        says);
+    EXPECT_DEATH(nmircu_test::unchecked_retire_null(),
+                 HasSubstr(" on a null pointer; of the functions that retire"));
+}
 NMIRCU_SITE(first_caller) void call_first(nmircu::rcu_head& head) {
     nmircu::rcu_call(head, ignore);
     asm volatile("");

@@ -25,4 +25,9 @@ void unchecked_retire(int* object) {
     nmircu::rcu_retire(object);
 }
 
+struct unchecked_object : nmircu::rcu_obj_base<unchecked_object> {};
+void unchecked_retire_null() {
+    nearly_null<unchecked_object>()->retire();
+}
+
 }  // namespace nmircu_test

@@ -30,6 +30,7 @@ constexpr bool checks_misuse = NMIRCU_DEBUG != 0;
 [[gnu::cold]] void report_nesting(const reader_state& self, const void* caller) noexcept;
 [[gnu::cold]] void report_unmask(const void* caller) noexcept;
 [[gnu::cold]] void report_null(const char* what, const void* caller) noexcept;
+[[gnu::cold, gnu::visibility("hidden")]] void report_null_object(const void* caller) noexcept;
 [[gnu::cold, gnu::visibility("hidden")]] void report_retired_twice(const void* object,
                                                                    const void* first,
                                                                    const void* second) noexcept;

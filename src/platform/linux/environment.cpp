@@ -20,7 +20,7 @@ bool parse(const char* text, std::uint64_t most, std::uint64_t& value) noexcept 
     for (; *text != '\0'; ++text) {
         if (*text < '0' || *text > '9') return false;
         const auto digit = static_cast<std::uint64_t>(*text - '0');
-        if (value > (most - digit) / 10) return false;
+        if (digit > most || value > (most - digit) / 10) return false;
         value = value * 10 + digit;
     }
     return true;
