@@ -235,9 +235,10 @@ struct irq_handler_statistics : handler_statistics {
 unsigned irq_handlers(irq_handler_statistics* out, unsigned most, std::uint64_t* cpu_handled,
                       unsigned cpus) noexcept;
 
-// What has been observed of one line since the program began.
+// What has been observed of one line since the program began. What arrived is taken, merged and
+// dropped together, and what is remembered now.
 struct irq_line_statistics {
-    std::uint64_t taken;      // interrupts that reached us, while it had users or just after
+    std::uint64_t taken;      // interrupts whose handlers were asked
     std::uint64_t unhandled;  // of those, claimed by nobody, and without a previous owner
     std::uint64_t forwarded;  // of those, claimed by nobody, and given to the previous owner
     std::uint64_t merged;     // while disabled: of a line that merges, after the first
