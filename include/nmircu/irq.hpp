@@ -54,6 +54,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <nmircu/detail/cookie.hpp>
 #include <nmircu/handler_statistics.hpp>
 #include <nmircu/nmi.hpp>
 #include <nmircu/platform/irq_mask.hpp>
@@ -188,21 +189,26 @@ class irq_handler {
     irq_error request(int line, const char* name, irq_handler_t function, void* cookie,
                       irq_handler_flags flags = irq_handler_flags::none) noexcept;
 
-    // The same for anything that can be called as callable(regs, line), with pt_regs& and int, and
-    // returns an int. It is called directly from the dispatcher's one indirect call, and must live
-    // until the registration has ended.
+    // The same for anything, a plain function too, that can be called as callable(regs, line), with
+    // pt_regs& and int, and returns an int. It is called directly from the dispatcher's one
+    // indirect call, and must live until the registration has ended.
     template <class Callable>
     requires std::is_invocable_r_v<int, Callable&, pt_regs&, int> irq_error
     request(int line, const char* name, Callable& callable,
             irq_handler_flags flags = irq_handler_flags::none)
-    noexcept { return request(line, name, call_object<Callable>, &callable, flags); }
+    noexcept {
+        return request(line, name, call_object<Callable>, detail::to_cookie(callable), flags);
+    }
 
     // The same for a function Function(cookie, regs, line) that takes its cookie by reference.
     template <auto Function, class Cookie>
     requires std::is_invocable_r_v<int, decltype(Function), Cookie&, pt_regs&, int> irq_error
     request(int line, const char* name, Cookie& cookie,
             irq_handler_flags flags = irq_handler_flags::none)
-    noexcept { return request(line, name, call_function<Function, Cookie>, &cookie, flags); }
+    noexcept {
+        return request(line, name, call_function<Function, Cookie>, detail::to_cookie(cookie),
+                       flags);
+    }
 
     // As free_irq, inside the handler itself too. `last`, if not null, receives the handler's final
     // statistics.
@@ -213,11 +219,11 @@ class irq_handler {
   private:
     template <class Callable>
     static int call_object(void* callable, pt_regs* regs, int line) {
-        return (*static_cast<Callable*>(callable))(*regs, line);
+        return detail::from_cookie<Callable>(callable)(*regs, line);
     }
     template <auto Function, class Cookie>
     static int call_function(void* cookie, pt_regs* regs, int line) {
-        return Function(*static_cast<Cookie*>(cookie), *regs, line);
+        return Function(detail::from_cookie<Cookie>(cookie), *regs, line);
     }
 
     std::uint64_t token_ = 0;

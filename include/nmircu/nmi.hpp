@@ -53,6 +53,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <nmircu/detail/cookie.hpp>
 #include <nmircu/handler_statistics.hpp>
 #include <nmircu/rcu.hpp>
 #include <nmircu/rcu_stall.hpp>
@@ -214,19 +215,21 @@ class nmi_handler {
     nmi_error add(nmi_type type, const char* name, nmi_handler_t function, void* cookie,
                   nmi_flags flags = nmi_flags::none) noexcept;
 
-    // The same for anything that can be called as callable(regs, cpu), with pt_regs& and int, and
-    // returns an int. It is called directly from the dispatcher's one indirect call, and must live
-    // until the registration has ended.
+    // The same for anything, a plain function too, that can be called as callable(regs, cpu), with
+    // pt_regs& and int, and returns an int. It is called directly from the dispatcher's one
+    // indirect call, and must live until the registration has ended.
     template <class Callable>
     requires std::is_invocable_r_v<int, Callable&, pt_regs&, int> nmi_error
     add(nmi_type type, const char* name, Callable& callable, nmi_flags flags = nmi_flags::none)
-    noexcept { return add(type, name, call_object<Callable>, &callable, flags); }
+    noexcept { return add(type, name, call_object<Callable>, detail::to_cookie(callable), flags); }
 
     // The same for a function Function(cookie, regs, cpu) that takes its cookie by reference.
     template <auto Function, class Cookie>
     requires std::is_invocable_r_v<int, decltype(Function), Cookie&, pt_regs&, int> nmi_error
     add(nmi_type type, const char* name, Cookie& cookie, nmi_flags flags = nmi_flags::none)
-    noexcept { return add(type, name, call_function<Function, Cookie>, &cookie, flags); }
+    noexcept {
+        return add(type, name, call_function<Function, Cookie>, detail::to_cookie(cookie), flags);
+    }
 
     // Replaces function and cookie; each later dispatch calls the new one, and when this returns,
     // nobody is inside the old one. Statistics go on. Context: thread, outside any section; blocks.
@@ -246,11 +249,11 @@ class nmi_handler {
   private:
     template <class Callable>
     static int call_object(void* callable, pt_regs* regs, int cpu) {
-        return (*static_cast<Callable*>(callable))(*regs, cpu);
+        return detail::from_cookie<Callable>(callable)(*regs, cpu);
     }
     template <auto Function, class Cookie>
     static int call_function(void* cookie, pt_regs* regs, int cpu) {
-        return Function(*static_cast<Cookie*>(cookie), *regs, cpu);
+        return Function(detail::from_cookie<Cookie>(cookie), *regs, cpu);
     }
 
     nmi_token token_{};
@@ -261,7 +264,7 @@ template <class Callable>
 requires std::is_invocable_r_v<int, Callable&, pt_regs&, int>
 class nmi_function {
   public:
-    explicit nmi_function(Callable callable) : callable_(std::move(callable)) {}
+    explicit nmi_function(Callable given) : callable_(std::move(given)) {}
 
     // As nmi_handler's.
     nmi_error add(nmi_type type, const char* name, nmi_flags flags = nmi_flags::none) noexcept {

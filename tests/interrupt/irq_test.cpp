@@ -232,6 +232,27 @@ int add_one(int& cookie, pt_regs&, int) {
     return nmircu::irq_handled;
 }
 
+int plain_calls = 0;
+int plain_function(pt_regs&, int) {
+    return ++plain_calls, nmircu::irq_handled;
+}
+int add_to_calls(const int& how_many, pt_regs&, int) {
+    plain_calls += how_many;
+    return nmircu::irq_handled;
+}
+
+TEST_F(irq, functions_and_const_objects_are_callables_and_cookies) {
+    const auto constant = [](pt_regs&, int) { return plain_calls += 10, nmircu::irq_handled; };
+    const int hundred = 100;
+    irq_handler by_function, by_constant, by_cookie;
+    constexpr auto shared = irq_handler_flags::shared;
+    ASSERT_EQ(by_function.request(SIGUSR1, "function", plain_function, shared), irq_error::none);
+    ASSERT_EQ(by_constant.request(SIGUSR1, "constant", constant, shared), irq_error::none);
+    ASSERT_EQ(by_cookie.request<add_to_calls>(SIGUSR1, "cookie", hundred, shared), irq_error::none);
+    raise_line(SIGUSR1);
+    EXPECT_EQ(plain_calls, 111);
+}
+
 TEST_F(irq, typed_registrations_end_with_their_scope) {
     int calls = 0, cookie = 0;
     auto callable = [&calls](pt_regs&, int line) {

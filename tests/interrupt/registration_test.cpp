@@ -289,6 +289,30 @@ TEST_F(registration, callables_and_cookies_by_reference) {
     EXPECT_EQ(owned_calls, 1);
 }
 
+std::atomic<long> plain_calls{0};
+int plain_function(pt_regs&, int) {
+    plain_calls.fetch_add(1);
+    return 1;
+}
+int adds(const long& how_many, pt_regs&, int) {
+    plain_calls.fetch_add(how_many);
+    return 1;
+}
+
+TEST_F(registration, functions_and_const_objects_are_callables_and_cookies) {
+    const auto constant = [](pt_regs&, int) {
+        plain_calls.fetch_add(10);
+        return 1;
+    };
+    const long hundred = 100;
+    nmi_handler by_function, by_constant, by_cookie;
+    ASSERT_EQ(by_function.add(nmi_type::local, "function", plain_function), nmi_error::none);
+    ASSERT_EQ(by_constant.add(nmi_type::local, "constant", constant), nmi_error::none);
+    ASSERT_EQ(by_cookie.add<adds>(nmi_type::local, "cookie", hundred), nmi_error::none);
+    static_cast<void>(raise_here());
+    EXPECT_EQ(plain_calls.load(), 111);
+}
+
 // Counts of a chain are its handlers' too, through every change of the chain.
 TEST_F(registration, counts_add_up_whoever_else_is_in_the_chain) {
     std::atomic<long> always{0}, now_and_then{0};
