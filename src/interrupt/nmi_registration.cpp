@@ -160,7 +160,9 @@ nmi_error nmi_handler::remove(nmi_handler_statistics* last, std::uint64_t* cpu_h
 }
 
 nmi_handler::~nmi_handler() {
-    if (added()) static_cast<void>(remove());
+    if (!added()) return;
+    require_thread_context("~nmi_handler", __builtin_return_address(0));
+    static_cast<void>(remove());
 }
 
 unsigned nmi_handlers(nmi_handler_statistics* out, unsigned most, std::uint64_t* cpu_handled,

@@ -35,6 +35,7 @@ NMIRCU_SITE(handler) int handle(void*, pt_regs*, int) {
 }
 
 nmircu::nmi_handler* other = nullptr;
+nmircu::nmi_handler* culprit = nullptr;
 nmircu::rcu_cookie passed_cookie;
 
 NMIRCU_SITE(synchronize) void call_synchronize() {
@@ -75,6 +76,10 @@ NMIRCU_SITE(swap_it) void call_swap() {
 }
 NMIRCU_SITE(remove_it) void call_remove() {
     static_cast<void>(other->remove());
+    asm volatile("");
+}
+NMIRCU_SITE(end_it) void call_destructor() {
+    culprit->~nmi_handler();
     asm volatile("");
 }
 NMIRCU_SITE(register_it) void call_register() {
@@ -142,6 +147,7 @@ void call_in_handler(void (*call)()) {
     ASSERT_EQ(nmircu::nmi_attach(), 0);
     act = call;
     other = &second;
+    culprit = &handler;
     ASSERT_EQ(handler.add(nmircu::nmi_type::local, "culprit", handle, nullptr),
               nmircu::nmi_error::none);
     ASSERT_EQ(raise_here(), 0);
@@ -171,6 +177,7 @@ INSTANTIATE_TEST_SUITE_P(
         forbidden{"add", call_add, "nmi_handler::add called at ", "add"},
         forbidden{"swap", call_swap, "nmi_handler::swap called at ", "swap_it"},
         forbidden{"remove", call_remove, "nmi_handler::remove called at ", "remove_it"},
+        forbidden{"destructor", call_destructor, "~nmi_handler called at ", "end_it"},
         forbidden{"register_nmi_handler", call_register, "register_nmi_handler called at ",
                   "register_it"},
         forbidden{"unregister_by_token", call_unregister, "unregister_nmi_handler called at ",
