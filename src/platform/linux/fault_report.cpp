@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 
 #include <nmircu/arch/context.hpp>
 #include <nmircu/platform/port.hpp>
@@ -71,15 +72,25 @@ void take_fault(int signal, siginfo_t* info, void* interrupted) {
     errno = saved_errno;
 }
 
+// Read once, so that a value which does not parse is reported once.
+bool are_wanted() noexcept {
+    enum answer : std::uint8_t { unread, no, yes };
+    static constinit std::atomic<answer> known{unread};
+    // Relaxed: whoever finds it unread reads the same.
+    answer current = known.load(std::memory_order_relaxed);
+    if (current == unread) {
+        std::uint64_t wanted = 1;
+        read_setting("NMIRCU_FAULT_REPORTS", {0, 1}, wanted);
+        current = wanted == 0 ? no : yes;
+        known.store(current, std::memory_order_relaxed);
+    }
+    return current == yes;
+}
+
 }  // namespace
 
 void report_faults_in_handlers() noexcept {
-    // Relaxed: nothing else depends on it.
-    static constinit std::atomic<bool> called{false};
-    if (called.exchange(true, std::memory_order_relaxed)) return;
-    std::uint64_t wanted = 1;
-    read_setting("NMIRCU_FAULT_REPORTS", {0, 1}, wanted);
-    if (wanted == 0) return;
+    if (!are_wanted()) return;
     for (const fault& one : faults) {
         struct sigaction now;
         if (libc.set_action(one.signal, nullptr, &now) != 0) continue;

@@ -6,7 +6,7 @@
 namespace nmircu::platform {
 
 // From now on, for each fault whose action is the default one now, unless NMIRCU_FAULT_REPORTS=0.
-// Context: thread. Does nothing but the first time.
+// Context: thread. Idempotent; the setting is read once.
 void report_faults_in_handlers() noexcept;
 
 }  // namespace nmircu::platform
