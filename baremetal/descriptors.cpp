@@ -7,7 +7,7 @@
 #include "platform/baremetal/instructions.hpp"
 
 extern "C" const unsigned char interrupt_stubs[256][16];
-extern "C" void nmi_entry();
+extern "C" const unsigned char nmi_entry[];
 
 namespace nmircu::baremetal {
 

@@ -8,6 +8,7 @@
 #include "baremetal/descriptors.hpp"
 #include "baremetal/exceptions.hpp"
 #include "baremetal/multiboot.hpp"
+#include "baremetal/nmi_sources.hpp"
 #include "baremetal/pages.hpp"
 #include "baremetal/scenario.hpp"
 #include "platform/baremetal/console.hpp"
@@ -88,9 +89,19 @@ void run(const scenario& chosen) noexcept {
     platform::text_line line;
     line << "scenario " << chosen.name << " on " << cpus() << (cpus() == 1 ? " CPU" : " CPUs");
     print_line(line.c_str());
+    set_deadline(chosen.name,
+                 option_number("deadline", chosen.deadline_s) * std::uint64_t{1'000'000'000});
     const verdict result = chosen.run();
     if (result.pass) end_with_success(chosen.name, result.text);
     end_with_failure(chosen.name, result.text);
+}
+
+// The 8254's channel 0 arrives at the HPET's pin, and firmware leaves it running: one shot, at
+// once, long before the pin is opened, and never again.
+void stop_8254() noexcept {
+    outb(0x43, 0x30);
+    outb(0x40, 1);
+    outb(0x40, 0);
 }
 
 }  // namespace
@@ -107,6 +118,7 @@ void silence_8259s() noexcept {
 extern "C" [[noreturn]] void nmircu_boot_2() {
     using namespace nmircu::baremetal;
     silence_8259s();
+    stop_8254();
     start_local_apic();
     cpu_areas[0].apic_id = local_apic_id();
     start_clock();
@@ -117,6 +129,9 @@ extern "C" [[noreturn]] void nmircu_boot_2() {
     sti();
     const scenario& chosen = wanted_scenario();
     start_cpus(machine, wanted_cpus());
+    if (!start_nmi_sources(machine)) {
+        print_line("no HPET at the I/O APIC: there is no NMI timer, and no deadline");
+    }
     nmircu::detail::start_engine(nmircu::detail::barrier_choice::best);
     static_cast<void>(nmircu::nmi_attach());
     run(chosen);

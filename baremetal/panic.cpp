@@ -130,6 +130,11 @@ void set_exception_hook(exception_hook_t function) noexcept {
     hook = function;
 }
 
+void show_backtrace(const pt_regs* regs) noexcept {
+    show_code("  at ", regs->rip);
+    show_callers(regs->rbp);
+}
+
 void panic(const char* text, const pt_regs* regs) noexcept {
     cli();
     // Relaxed: one of those who panic at once speaks; the others stop.

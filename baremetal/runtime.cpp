@@ -40,4 +40,10 @@ int memcmp(const void* a, const void* b, std::size_t bytes) {
     }
     return 0;
 }
+
+int strcmp(const char* a, const char* b) {
+    while (*a != '\0' && *a == *b)
+        ++a, ++b;
+    return static_cast<unsigned char>(*a) - static_cast<unsigned char>(*b);
+}
 }

@@ -25,6 +25,7 @@
 
 #include "baremetal/command_line.hpp"
 #include "baremetal/cpus.hpp"
+#include "baremetal/nmi_sources.hpp"
 #include "baremetal/verdict.hpp"
 #include "platform/baremetal/clock.hpp"
 #include "platform/baremetal/cpu_area.hpp"

@@ -8,7 +8,7 @@
 
 namespace nmircu::baremetal {
 
-// Takes 10 ms. Thread context, once.
+// Takes 50 ms. Thread context, once.
 void start_clock() noexcept;
 
 [[nodiscard]] std::uint64_t now_ns() noexcept;

@@ -7,6 +7,9 @@ struct pt_regs;
 
 namespace nmircu::baremetal {
 
+// Where that is and who called it, a line each, by frame pointers. Any context.
+void show_backtrace(const pt_regs* regs) noexcept;
+
 // One line, a backtrace, and the machine is off. `regs`, if not null, are shown too, and the
 // backtrace is theirs.
 [[noreturn]] void panic(const char* text, const pt_regs* regs = nullptr) noexcept;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What is left of the port: the barrier, the CPUs, and where lines of text go. Any context, except
-// for ask_every_reader.
+// What is left of the port: the barrier, the CPUs, and where lines of text go. Any context.
 #include <nmircu/platform/port.hpp>
 
 #include "platform/baremetal/console.hpp"
@@ -27,10 +26,6 @@ void port::barrier_everyone() noexcept {
 
 unsigned port::possible_cpus() noexcept {
     return baremetal::cpu_count;
-}
-
-bool port::ask_every_reader(const reader_question&) noexcept {
-    return false;
 }
 
 void port::report(const char* text) noexcept {

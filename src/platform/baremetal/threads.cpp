@@ -206,8 +206,8 @@ bool port::start_thread(void (*function)(), const char* name) noexcept {
     const std::uint32_t flags = mask_irqs();
     thread* const after = cpu.threads;
     next.next.store(after->next.load(std::memory_order_relaxed), std::memory_order_relaxed);
-    // [BT-3] release: the thread is complete before it is in the ring. Partner: [BT-4].
-    // Weakened: who wakes follows the ring into nowhere.
+    // [BT-3] release: the thread is complete before it is in the ring. Partners: [BT-4], and
+    // [BQ-5], ask_cpus.cpp. Weakened: who wakes follows the ring into nowhere.
     after->next.store(&next, std::memory_order_release);
     unmask_irqs(flags);
     return true;

@@ -8,7 +8,7 @@
 
 extern "C" std::uint64_t nmircu_enter_user(std::uintptr_t instruction, std::uintptr_t stack,
                                            std::uint64_t argument);
-extern "C" void syscall_entry();
+extern "C" const unsigned char syscall_entry[];
 
 namespace nmircu::baremetal {
 
