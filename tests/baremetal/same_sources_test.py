@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Property: the image is made of the library's own sources. Every file of src/rcu, src/interrupt
-and src/kernel_api that the library compiles is compiled, from the same path, into the image; the image contains nothing
-else from there; and no file of the port is a copy of one of them.
+"""Property: the image is made of the library's own sources. Every file of src/rcu, src/interrupt and
+src/kernel_api that the library compiles is compiled, from the same path, into the image; the image
+contains nothing else from there; and no file of the port is a copy of one of them.
 
 same_sources_test.py SOURCE_TREE BUILD_TREE LIBRARY_TARGET IMAGE_OUTPUT
 """
