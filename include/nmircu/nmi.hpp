@@ -184,7 +184,8 @@ nmi_error unregister_nmi_handler_within(nmi_token token, std::uint64_t most_ns,
 
 // The same without waiting: no dispatch that begins after the return calls the handler, and when
 // nobody is inside it and its name is free again, `done(argument)` is called on the reclaimer
-// thread (rcu_retire.hpp; outside sections, where it may block and free). `done` may be null; then
+// thread (rcu_retire.hpp; outside sections, where it may block and free, also the nmi_handler that
+// the token is of). `done` may be null; then
 // rcu_barrier waits for the removal.
 // Context: thread, signal, irq, nmi, and the handler itself. Does not block, does not allocate.
 nmi_error unregister_nmi_handler_later(nmi_token token, void (*done)(void* argument),

@@ -299,7 +299,11 @@ registry_result handler_registry::remove_later(handler_token token, void (*done)
     return claimed ? registry_result::done : registry_result::not_registered;
 }
 
-void handler_registry::wait_for_departures() noexcept {
+void handler_registry::wait_for_departure(handler_token token) const noexcept {
+    // Relaxed: deleters run one at a time, and `done` is called by the one that wrote it.
+    const handler_token found = records_[cell_of(token)].token.load(std::memory_order_relaxed);
+    const detail::reader_state& self = platform::this_reader();
+    if (self.reclaims == self.running_deleters && (found & ~marks) != token) return;
     rcu_synchronize();
     rcu_barrier();
 }

@@ -78,8 +78,9 @@ class handler_registry {
     // inside it and its name is free, `done(argument)` runs on the reclaimer thread.
     registry_result remove_later(handler_token token, void (*done)(void*), void* argument) noexcept;
 
-    // Until all removals are complete that remove_later has begun. Thread context.
-    static void wait_for_departures() noexcept;
+    // Until the removal is complete that remove_later has begun, and `done` has returned; inside
+    // `done` itself, which finds the rest complete, at once. Thread context.
+    void wait_for_departure(handler_token token) const noexcept;
 
     // What it calls now; null: not registered.
     [[nodiscard]] handler_function handler_of(handler_token token) noexcept;

@@ -154,7 +154,7 @@ nmi_error nmi_handler::remove(nmi_handler_statistics* last, std::uint64_t* cpu_h
     const nmi_error error =
         interrupt::remove(number_of(token_), platform::forever_ns, {last, cpu_handled, cpus});
     // On its way out already, by its token.
-    if (error == nmi_error::not_added) handler_registry::wait_for_departures();
+    if (error == nmi_error::not_added) registry.wait_for_departure(number_of(token_));
     token_ = {};
     return error;
 }

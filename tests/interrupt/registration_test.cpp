@@ -199,6 +199,24 @@ TEST_F(registration, an_object_whose_handler_left_waits_for_it) {
     EXPECT_EQ(self.calls, 1);
 }
 
+struct owner {
+    nmi_handler handler;
+    std::atomic<bool>* freed;
+    ~owner() { freed->store(true); }
+};
+
+TEST_F(registration, done_may_free_the_object_that_held_the_registration) {
+    std::atomic<bool> freed{false};
+    auto* const object = new owner{.handler = {}, .freed = &freed};
+    ASSERT_EQ(object->handler.add(nmi_type::local, "owned", append, nullptr), nmi_error::none);
+    ASSERT_EQ(
+        nmircu::unregister_nmi_handler_later(
+            object->handler.token(), [](void* it) { delete static_cast<owner*>(it); }, object),
+        nmi_error::none);
+    nmircu::rcu_barrier();
+    EXPECT_TRUE(freed.load());
+}
+
 struct gate {
     std::atomic<bool> inside{false}, open{false};
     std::atomic<long> calls{0};
