@@ -83,6 +83,8 @@ void fill_interrupt_descriptors() noexcept {
 
 void load_descriptors(cpu_area& cpu) noexcept {
     cpu.self = &cpu;
+    for (unsigned shift = 0; shift < 16; ++shift)
+        cpu.row[shift] = std::uint64_t{cpu.number} << shift;
     fill_gdt(cpu);
     fill_tss(cpu);
     const table_pointer gdt{sizeof cpu.gdt - 1, reinterpret_cast<std::uintptr_t>(cpu.gdt)};

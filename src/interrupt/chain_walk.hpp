@@ -27,6 +27,29 @@ struct walked {
     return (claimed & (claimed - 1)) == 0 ? 1 : 2;
 }
 
+// A chain of one handler, not timed: what most interrupts are. Returns the events it has found.
+[[gnu::always_inline]] inline unsigned call_alone(detail::reader_state& self,
+                                                  const count_tables& counts,
+                                                  const chain_entry& entry, pt_regs* regs,
+                                                  int number, int cpu) noexcept {
+    const handler_function function = function_of(entry);
+    detail::running_handler running{entry.name, reinterpret_cast<const void*>(function),
+                                    self.handler};
+    self.handler = &running;
+    handler_check check(self);
+    check.calls(running.name, running.function);
+    const int handled = function(entry.cookie, regs, number);
+    check.returned();
+    self.handler = running.outer;
+    handler_cell& cell = counts.handlers[0].cell[entry.id];
+    if (handled == 0) {
+        add_per_cpu<row_shift>(self, cell.alone_passed, cpu, 1);
+        return 0;
+    }
+    add_per_cpu<row_shift>(self, cell.alone_handled, cpu, 1);
+    return handled > 0 ? static_cast<unsigned>(handled) : 1;
+}
+
 // The whole chain, even after a claim: edge-triggered interrupts merge, so one arrival may stand
 // for several handlers' events.
 template <bool Timed>

@@ -5,7 +5,7 @@
 //
 //   take_nmi -> the program's own do_nmi, if it has set one (entry.cpp)
 //      |
-//   do_nmi -> nmi_enter -> count -> callback --handled--> nmi_exit
+//   do_nmi -> a section, depth -> count -> callback --handled--> out again
 //                                      |
 //                                      +--not handled--> default_do_nmi: chain of the type
 //                                             -> previous owner of the signal
@@ -43,8 +43,9 @@ constinit std::atomic<std::remove_pointer_t<nmi_callback_t>*> nmi_callback{dummy
 // By type. Null: none.
 constinit std::atomic<std::remove_pointer_t<nmi_emergency_t>*> emergency[nmi_type_count];
 
-unsigned walk_timed(detail::reader_state& self, const chain& handlers, pt_regs* regs,
-                    int cpu) noexcept {
+// These two are rare, or long enough to be called.
+[[gnu::noinline]] unsigned walk_timed(detail::reader_state& self, const chain& handlers,
+                                      pt_regs* regs, int cpu) noexcept {
     const walked result = walk_chain<true>(self, nmi_counts, handlers, regs, cpu, cpu);
     add_per_cpu<detail::slot_shift>(self, nmi_rows[0].timed, cpu, 1);
     add_per_cpu<detail::slot_shift>(self, nmi_rows[0].cycles, cpu, result.cycles);
@@ -52,8 +53,17 @@ unsigned walk_timed(detail::reader_state& self, const chain& handlers, pt_regs* 
     return result.events;
 }
 
+// Not one handler alone, but several or none.
+[[gnu::noinline]] unsigned walk_others(detail::reader_state& self, const chain& handlers,
+                                       pt_regs* regs, int cpu) noexcept {
+    if (handlers.count == 0) return 0;
+    if (dispatch_is_timed(self)) return walk_timed(self, handlers, regs, cpu);
+    return walk_chain<false>(self, nmi_counts, handlers, regs, cpu, cpu).events;
+}
+
 // It has no name of its own in reports.
-unsigned ask_emergency(nmi_emergency_t handler, nmi_type type, pt_regs* regs) noexcept {
+[[gnu::noinline]] unsigned ask_emergency(nmi_emergency_t handler, nmi_type type,
+                                         pt_regs* regs) noexcept {
     detail::reader_state& self = platform::this_reader();
     detail::running_handler running{"emergency handler", reinterpret_cast<const void*>(handler),
                                     self.handler};
@@ -66,17 +76,19 @@ unsigned ask_emergency(nmi_emergency_t handler, nmi_type type, pt_regs* regs) no
     return static_cast<unsigned>(events);
 }
 
-unsigned ask_chain(nmi_type type, pt_regs* regs, int cpu) noexcept {
+[[gnu::always_inline]] inline unsigned ask_chain(detail::reader_state& self, nmi_type type,
+                                                 pt_regs* regs, int cpu) noexcept {
     const unsigned index = static_cast<unsigned>(type);
     if (const nmi_emergency_t first = rcu_dereference(emergency[index]); first != nullptr)
         [[unlikely]] {
         return ask_emergency(first, type, regs);
     }
     const chain* const handlers = rcu_dereference(chains[index]);
-    if (handlers == nullptr || handlers->count == 0) return 0;
-    detail::reader_state& self = platform::this_reader();
-    if (dispatch_is_timed(self)) return walk_timed(self, *handlers, regs, cpu);
-    return walk_chain<false>(self, nmi_counts, *handlers, regs, cpu, cpu).events;
+    if (handlers == nullptr) return 0;
+    if (handlers->count != 1) return walk_others(self, *handlers, regs, cpu);
+    if (dispatch_is_timed(self)) [[unlikely]]
+        return walk_timed(self, *handlers, regs, cpu);
+    return call_alone(self, nmi_counts, handlers->entries[0], regs, cpu, cpu);
 }
 
 // Two events may have arrived as two interrupts of which the first found both: its handlers claimed
@@ -121,35 +133,49 @@ int ask_callback(nmi_callback_t callback, pt_regs* regs, int cpu) noexcept {
     return handled;
 }
 
-void default_action(pt_regs* regs, int cpu) noexcept {
-    detail::reader_state& self = platform::this_reader();
-    if (const unsigned events = ask_chain(platform::interrupt_type(regs), regs, cpu); events != 0) {
-        self.claimed_several_at = events == 1 ? 0 : instruction_pointer(regs);
-        return;
-    }
+// Nobody in the chain of its type has claimed it.
+[[gnu::noinline]] void take_unclaimed(detail::reader_state& self, pt_regs* regs) noexcept {
+    const int cpu = smp_processor_id();
     if (platform::hand_to_previous_owner(regs)) return forwarded.add_shared(1);
-    if (ask_chain(nmi_type::unknown, regs, cpu) != 0) return;
+    if (ask_chain(self, nmi_type::unknown, regs, cpu) != 0) return;
     if (is_second_half(self, regs)) return swallowed.add_shared(1);
     take_unknown(regs, cpu);
 }
 
+[[gnu::always_inline]] inline void default_action(detail::reader_state& self, pt_regs* regs,
+                                                  int cpu) noexcept {
+    const unsigned events = ask_chain(self, platform::interrupt_type(regs), regs, cpu);
+    if (events == 0) [[unlikely]]
+        return take_unclaimed(self, regs);
+    self.claimed_several_at = events == 1 ? 0 : instruction_pointer(regs);
+}
+
 enum class counting { per_cpu, shared };
 
+[[gnu::noinline]] void ask_callback_first(nmi_callback_t callback, detail::reader_state& self,
+                                          pt_regs* regs, int cpu) noexcept {
+    if (ask_callback(callback, regs, cpu) == 0) default_action(self, regs, cpu);
+}
+
+// The caller is inside a section, so this needs none of its own.
 template <counting How>
 [[gnu::always_inline]] inline void dispatch(pt_regs* regs) noexcept {
-    nmi_enter();
+    detail::reader_state& self = platform::this_reader();
+    ++self.nmi_depth;
     const int cpu = smp_processor_id();
     if constexpr (How == counting::per_cpu) {
-        add_per_cpu<detail::slot_shift>(platform::this_reader(), nmi_rows[0].taken, cpu, 1);
+        add_per_cpu<detail::slot_shift>(self, nmi_rows[0].taken, cpu, 1);
     } else {
         nmi_rows[cpu].taken.add_shared(1);
     }
     const nmi_callback_t callback = rcu_dereference(nmi_callback);
     // The dummy declines everything; asking it would cost as much as a handler's count.
-    if (callback == dummy_nmi_callback || ask_callback(callback, regs, cpu) == 0) {
-        default_action(regs, cpu);
+    if (callback == dummy_nmi_callback) [[likely]] {
+        default_action(self, regs, cpu);
+    } else {
+        ask_callback_first(callback, self, regs, cpu);
     }
-    nmi_exit();
+    --self.nmi_depth;
 }
 
 // Named, so that reports can say whose code an NMI is in.
@@ -237,7 +263,7 @@ void default_do_nmi(pt_regs* regs) noexcept {
     if constexpr (detail::checks_misuse) {
         interrupt::require_nmi("default_do_nmi", __builtin_return_address(0));
     }
-    interrupt::default_action(regs, smp_processor_id());
+    interrupt::default_action(platform::this_reader(), regs, smp_processor_id());
 }
 
 void set_nmi_callback(nmi_callback_t callback) noexcept {

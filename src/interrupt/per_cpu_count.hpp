@@ -36,7 +36,7 @@ struct count_words {
 template <unsigned RowShift>
 [[gnu::always_inline]] inline void add_per_cpu(detail::reader_state& self, count_words& cpu0,
                                                int cpu, std::uint64_t value) noexcept {
-    if (self.per_cpu != nullptr &&
+    if (platform::counts_per_cpu(self) &&
         platform::per_cpu_add_release<RowShift>(self.per_cpu, &cpu0.plain, value)) [[likely]] {
         return;
     }

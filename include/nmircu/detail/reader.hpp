@@ -52,7 +52,8 @@ namespace nmircu::detail {
     if (section < one_section) [[likely]] {
         // Relaxed: a stale phase costs a grace period some waiting, never safety.
         const phase_mark mark = self.domain->entry.load(std::memory_order_relaxed);
-        if (self.per_cpu == nullptr || !platform::count_enter(self.per_cpu, mark)) [[unlikely]] {
+        if (!platform::counts_per_cpu(self) || !platform::count_enter(self.per_cpu, mark))
+            [[unlikely]] {
             enter_slow(self, phase_of(mark));
         }
         self.entered_at = arch::code_address();
@@ -85,7 +86,7 @@ namespace nmircu::detail {
         domain_state& domain = *self.domain;
         // Before the count: a signal in between counts itself, while this thread is still counted.
         set_section(self, 0);
-        if (self.per_cpu == nullptr ||
+        if (!platform::counts_per_cpu(self) ||
             !platform::count_exit(self.per_cpu, reinterpret_cast<phase_mark>(section)))
             [[unlikely]] {
             exit_slow(self, phase_of(section));

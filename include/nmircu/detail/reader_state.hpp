@@ -87,7 +87,7 @@ struct reader_state {
     // Where the outermost section began: a code address, for messages about misuse and stalls.
     const void* entered_at;
     running_handler* handler;
-    // Depth of nmi_enter, and how many dispatches are left before one is timed again.
+    // Depth of nmi_enter, and which dispatch from now on is timed again; 1: the next one.
     std::uint32_t nmi_depth;
     std::uint32_t until_timed;
     // Whether this thread holds the grace-period lock: a fork in a handler needs to know.

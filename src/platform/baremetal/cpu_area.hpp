@@ -69,7 +69,9 @@ struct alignas(CPU_AREA_BYTES) cpu_area {
     std::atomic<std::uint32_t> work_given, work_done;
     std::atomic<std::uint32_t> online;
 
-    alignas(64) std::uint64_t gdt[8];
+    // The CPU's number, shifted by the index: how far its rows are from CPU 0's.
+    alignas(64) std::uint64_t row[16];
+    std::uint64_t gdt[8];
 
     task_state_segment tss;
 
@@ -81,6 +83,7 @@ struct alignas(CPU_AREA_BYTES) cpu_area {
 static_assert(sizeof(cpu_area) == CPU_AREA_BYTES);
 static_assert(offsetof(cpu_area, reader) == platform::gs_reader);
 static_assert(offsetof(cpu_area, number) == platform::gs_cpu);
+static_assert(offsetof(cpu_area, row) == platform::gs_rows);
 static_assert(offsetof(cpu_area, nmi_latched) == CPU_NMI_LATCHED);
 static_assert(offsetof(cpu_area, nmi_gs_is_foreign) == CPU_NMI_GS_IS_FOREIGN);
 static_assert(offsetof(cpu_area, nmi_foreign_gs) == CPU_NMI_FOREIGN_GS);

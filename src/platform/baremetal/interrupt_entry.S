@@ -148,28 +148,37 @@ return_without_iret:
     ret
 
     /* The interrupted code is the end of an NMI. If another one was latched meanwhile, nobody looks
-     * for it any more: the NMI begins again, with the registers that lie at the top of its stack.
-     * At its IRET they do not any more, for this frame lies there; but they are in this frame. */
+     * for it any more: the NMI begins again. It wants what a C function keeps in the registers, and
+     * the others at the top of its stack. At its IRET they do not lie there any more, for this frame
+     * does; but they are in this frame. */
 return_into_nmi_exit:
     cmpl $0, %gs:CPU_NMI_LATCHED
     je 2b
-    leaq CPU_NMI_TOP_B(%rbx), %rax
-    cmpq %rax, %rdx
+    movq %rdx, %r14
+    movq %rcx, %r15
+    testl %r12d, %r12d
+    jz 3f
+    call write_r13_to_gs
+3:  leaq CPU_NMI_TOP_B(%rbx), %rax
     leaq CPU_NMI_TOP_B - REGS_BYTES(%rbx), %rdx
-    jbe 3f
+    cmpq %rax, %r14
+    jbe 4f
     leaq CPU_NMI_TOP_A - REGS_BYTES(%rbx), %rdx
-3:  cmpq $nmi_iret, %rcx
-    jne 4f
+4:  cmpq $nmi_iret, %r15
+    movq (%rsp), %r15
+    movq 8(%rsp), %r14
+    movq 16(%rsp), %r13
+    movq 24(%rsp), %r12
+    movq 80(%rsp), %rbp
+    movq 88(%rsp), %rbx
+    jne 5f
     .set offset, REGS_VECTOR - 8    /* upwards, the last one first */
     .rept 15
     movq offset(%rsp), %rax
     movq %rax, offset(%rdx)
     .set offset, offset - 8
     .endr
-4:  movq %rdx, %rsp
-    testl %r12d, %r12d
-    jz nmi_repeat
-    call write_r13_to_gs
+5:  movq %rdx, %rsp
     jmp nmi_repeat
 
     .section .note.GNU-stack, "", @progbits

@@ -15,8 +15,8 @@
 #define CPU_NMI_FOREIGN_GS 32
 #define CPU_USER_RSP 40
 #define CPU_SYSCALL_RSP 48
-#define CPU_RSP0 0x104
-#define CPU_NMI_IST 0x124
+#define CPU_RSP0 0x184
+#define CPU_NMI_IST 0x1a4
 /* Two stacks for NMIs, taken in turn, in the upper half; the exclusive or of their tops. */
 #define CPU_NMI_STACKS 0x8000
 #define CPU_NMI_STACKS_SHIFT 15
@@ -26,6 +26,7 @@
 
 /* In struct pt_regs. */
 #define REGS_VECTOR 120
+#define REGS_CR2 120 /* of an NMI */
 #define REGS_RIP 136
 #define REGS_CS 144
 #define REGS_RFLAGS 152

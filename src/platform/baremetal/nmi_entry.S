@@ -18,23 +18,19 @@
 
     .balign 64
 nmi_entry:
-    subq $16, %rsp                  /* vector and error */
+    subq $REGS_RIP, %rsp
     cld                             /* SDM volume 3, section 6.12.1 leaves DF as it was */
-    pushq %rax
-    pushq %rcx
-    pushq %rdx
-    pushq %rbx
-    pushq %rbp
-    pushq %rsi
-    pushq %rdi
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    /* What a C function does not keep, and RBP for whoever walks the stack. */
+    movq %rax, 112(%rsp)
+    movq %rcx, 104(%rsp)
+    movq %rdx, 96(%rsp)
+    movq %rsi, 72(%rsp)
+    movq %rdi, 64(%rsp)
+    movq %r8, 56(%rsp)
+    movq %r9, 48(%rsp)
+    movq %r10, 40(%rsp)
+    movq %r11, 32(%rsp)
+    movq %rbp, 80(%rsp)
 
     /* Did we interrupt an NMI? Then the stack in use was one of these two. */
     movq REGS_RSP(%rsp), %rax
@@ -47,41 +43,34 @@ nmi_first:
     rdmsr
     movl %esp, %ecx
     andl $CPU_AREA_MASK, %ecx
-    cmpl %eax, %ecx
-    jne first_with_foreign_gs
-    testl %edx, %edx
+    subl %eax, %ecx
+    orl %edx, %ecx
     jnz first_with_foreign_gs
 nmi_gs_is_ours:
     /* From here on the next NMI has the other stack. */
     xorq $CPU_NMI_TOGGLE, %gs:CPU_NMI_IST
-    movq %cr2, %rbx
-nmi_take:
+nmi_look_at_cr2:
+    movq %cr2, %rax
+    movq %rax, REGS_CR2(%rsp)
     movq %rsp, %rdi
     call nmircu_take_nmi
     movq %cr2, %rax
-    cmpq %rax, %rbx
+    cmpq %rax, REGS_CR2(%rsp)
     jne put_back_cr2
 
     /* From the look at the latch on, an NMI that arrives sends us to nmi_repeat, for we would not
-     * see it. That needs what lies on the stack: it stays, and stays above RSP, to the end. */
+     * see it. That needs what lies on the stack: it stays, and stays above RSP, to the end; and
+     * what a C function keeps, which we do not touch. */
 nmi_exit_begin:
-    cmpl $0, %gs:CPU_NMI_LATCHED
-    jne nmi_again
-    cmpl $0, %gs:CPU_NMI_GS_IS_FOREIGN
-    jne put_back_gs
+    cmpq $0, %gs:CPU_NMI_LATCHED    /* and CPU_NMI_GS_IS_FOREIGN, behind it */
+    jne latched_or_foreign_gs
 nmi_restore:
-    movq 0(%rsp), %r15
-    movq 8(%rsp), %r14
-    movq 16(%rsp), %r13
-    movq 24(%rsp), %r12
     movq 32(%rsp), %r11
     movq 40(%rsp), %r10
     movq 48(%rsp), %r9
     movq 56(%rsp), %r8
     movq 64(%rsp), %rdi
     movq 72(%rsp), %rsi
-    movq 80(%rsp), %rbp
-    movq 88(%rsp), %rbx
     movq 96(%rsp), %rdx
     movq 104(%rsp), %rcx
     movq 112(%rsp), %rax
@@ -89,7 +78,9 @@ nmi_restore:
 nmi_iret:
     iretq
 
-put_back_gs:
+latched_or_foreign_gs:
+    cmpl $0, %gs:CPU_NMI_LATCHED
+    jne nmi_again
     movl %gs:CPU_NMI_FOREIGN_GS, %eax
     movl %gs:CPU_NMI_FOREIGN_GS + 4, %edx
     movl $IA32_GS_BASE, %ecx
@@ -101,15 +92,15 @@ put_back_gs:
 nmi_exit_end:
 
 put_back_cr2:
-    movq %rbx, %cr2
+    movq REGS_CR2(%rsp), %rax
+    movq %rax, %cr2
     jmp nmi_exit_begin
 
 nmi_again:
     movl $0, %gs:CPU_NMI_LATCHED
-    movq %cr2, %rbx
-    jmp nmi_take
+    jmp nmi_look_at_cr2
 
-    /* EDX:EAX is not the area that ECX says. */
+    /* EDX:EAX is not this CPU's area. */
 first_with_foreign_gs:
     call take_gs
     jmp nmi_gs_is_ours
@@ -121,16 +112,16 @@ nmi_repeat:
     rdmsr
     movl %esp, %ecx
     andl $CPU_AREA_MASK, %ecx
-    cmpl %eax, %ecx
-    jne repeat_with_foreign_gs
-    testl %edx, %edx
+    subl %eax, %ecx
+    orl %edx, %ecx
     jz nmi_again
-repeat_with_foreign_gs:
     call take_gs
     jmp nmi_again
 
-    /* Remembers the GS base in EDX:EAX, and makes it the area at ECX. */
+    /* Remembers the GS base in EDX:EAX, and makes it the area that the stack lies in. */
 take_gs:
+    movl %esp, %ecx
+    andl $CPU_AREA_MASK, %ecx
     movl %eax, CPU_NMI_FOREIGN_GS(%rcx)
     movl %edx, CPU_NMI_FOREIGN_GS + 4(%rcx)
     movl $1, CPU_NMI_GS_IS_FOREIGN(%rcx)
@@ -165,29 +156,23 @@ interrupted_an_nmi:
     cmpq $(nmi_exit_end - nmi_exit_begin), %rax
     jae nmi_restore_inner
     movq $nmi_repeat, REGS_RIP(%rsp)
-    /* Its registers are at the top of its stack, which is the one that this is not. */
+    /* Its saved registers are at the top of its stack, which is the one that this is not. */
     leaq CPU_NMI_TOP_A - REGS_BYTES(%rcx), %rax
     cmpq %rax, %rsp
     jne 1f
     leaq CPU_NMI_TOP_B - REGS_BYTES(%rcx), %rax
 1:  movq %rax, REGS_RSP(%rsp)
 nmi_restore_inner:
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rdi
-    popq %rsi
-    popq %rbp
-    popq %rbx
-    popq %rdx
-    popq %rcx
-    popq %rax
-    addq $16, %rsp
+    movq 32(%rsp), %r11
+    movq 40(%rsp), %r10
+    movq 48(%rsp), %r9
+    movq 56(%rsp), %r8
+    movq 64(%rsp), %rdi
+    movq 72(%rsp), %rsi
+    movq 96(%rsp), %rdx
+    movq 104(%rsp), %rcx
+    movq 112(%rsp), %rax
+    addq $REGS_RIP, %rsp
     iretq
 
 nmi_entry_end:

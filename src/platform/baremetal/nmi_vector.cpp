@@ -22,6 +22,8 @@
 #include "platform/baremetal/nmi_vector.hpp"
 #include "platform/baremetal/pt_regs.hpp"
 
+static_assert(offsetof(pt_regs, error) == nmircu::platform::regs_type_word * 8);
+
 namespace nmircu::baremetal {
 
 namespace {
@@ -76,7 +78,6 @@ void raise_nmi(cpu_area& cpu) noexcept {
 extern "C" void nmircu_take_nmi(pt_regs* regs) {
     using namespace nmircu::baremetal;
     using nmircu::nmi_type;
-    regs->vector = 2;
     regs->error = static_cast<std::uint64_t>(nmi_type::local);
     if (!was_raised(this_cpu_area(), regs)) [[unlikely]] {
         regs->error = static_cast<std::uint64_t>(nmi_type::external);
@@ -86,14 +87,6 @@ extern "C" void nmircu_take_nmi(pt_regs* regs) {
     nmircu::detail::take_nmi(regs, 0);
     nmircu::detail::exit_section();
 }
-
-namespace nmircu::platform {
-
-nmi_type interrupt_type(const pt_regs* regs) noexcept {
-    return nmi_type{static_cast<std::uint8_t>(regs->error)};
-}
-
-}  // namespace nmircu::platform
 
 namespace nmircu {
 

@@ -114,6 +114,7 @@ bool waits_for(const cpu_area& cpu, const std::atomic<std::uint32_t>& word) noex
 void become_first_thread(cpu_area& cpu) noexcept {
     thread& self = first_threads[cpu.number];
     self.reader.domain = &detail::default_domain;
+    self.reader.until_timed = 1;
     self.cpu = &cpu;
     self.number = cpu.number;
     self.until_ns = platform::forever_ns;
@@ -192,6 +193,7 @@ bool port::start_thread(void (*function)(), const char* name) noexcept {
     cpu_area& cpu = this_cpu_area();
     thread& next = other_threads[place];
     next.reader.domain = &detail::default_domain;
+    next.reader.until_timed = 1;
     next.function = function;
     next.cpu = &cpu;
     next.number = cpu.number + (place + 1) * max_cpus;

@@ -25,7 +25,7 @@ __thread detail::reader_state reader_state_of_this_thread
                                                   .entered_at = nullptr,
                                                   .handler = nullptr,
                                                   .nmi_depth = 0,
-                                                  .until_timed = 0,
+                                                  .until_timed = 1,
                                                   .is_updater = 0,
                                                   .reclaims = detail::reader_state::no,
                                                   .deleter = nullptr,

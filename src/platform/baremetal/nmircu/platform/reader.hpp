@@ -4,9 +4,9 @@
 // through GS, and an addition to a per-CPU word. Inlined into every reader, so it holds nothing
 // else.
 //
-// A thread never leaves its CPU, so `per_cpu` is constant: the CPU's number plus one, as a pointer
-// (a null one would mean that it cannot count per CPU). One instruction adds to the word, which
-// neither an interrupt nor an NMI can split; nobody else writes it.
+// A thread never leaves its CPU, and GS knows how far the CPU's rows are from CPU 0's. One
+// instruction adds to the word, which neither an interrupt nor an NMI can split; nobody else writes
+// it. `per_cpu` is the CPU's number plus one, as a pointer.
 //
 // The counts of a section are locked additions: each is a full barrier (SDM volume 3, section
 // 9.2.5), so no grace period has to send anybody an interrupt. docs/design/baremetal.md has the
@@ -21,6 +21,7 @@ namespace nmircu::platform {
 // Where the per-CPU area (src/platform/baremetal/cpu_area.hpp) has what is inlined from here.
 inline constexpr int gs_reader = 8;
 inline constexpr int gs_cpu = 16;
+inline constexpr int gs_rows = 0xc0;  // by shift: CPU number << shift
 
 // Constant for a thread, so the compiler may keep it.
 [[gnu::always_inline]] inline detail::reader_state& this_reader() noexcept {
@@ -29,37 +30,43 @@ inline constexpr int gs_cpu = 16;
     return *reader;
 }
 
-// The word of this CPU, of which CPU 0's is `cpu0`.
+// Every thread counts per CPU, its first section included.
+[[nodiscard]] constexpr bool counts_per_cpu(const detail::reader_state&) noexcept {
+    return true;
+}
+
+// The word of this CPU, of which CPU 0's is `cpu0`. The row is constant for a thread.
 template <unsigned Shift>
-[[gnu::always_inline]] inline std::uint64_t* word_of_this_cpu(void* per_cpu, void* cpu0) noexcept {
-    const auto row = reinterpret_cast<std::uintptr_t>(per_cpu) << Shift;
-    return reinterpret_cast<std::uint64_t*>(reinterpret_cast<std::uintptr_t>(cpu0) + row -
-                                            (std::uintptr_t{1} << Shift));
+[[gnu::always_inline]] inline std::uint64_t* word_of_this_cpu(void* cpu0) noexcept {
+    static_assert(Shift < 16);
+    std::uintptr_t row;
+    asm("movq %%gs:%c1, %0" : "=r"(row) : "i"(gs_rows + int(Shift) * 8));
+    return reinterpret_cast<std::uint64_t*>(reinterpret_cast<std::uintptr_t>(cpu0) + row);
 }
 
 // Adds to the word at `cpu0_word + (cpu << Shift)` of the running CPU; all earlier accesses come
 // first, as x86 stores are not reordered with them (SDM volume 3, section 9.2.2).
 template <unsigned Shift = detail::slot_shift>
-[[gnu::always_inline]] inline bool per_cpu_add_release(void* per_cpu, void* cpu0_word,
+[[gnu::always_inline]] inline bool per_cpu_add_release(void*, void* cpu0_word,
                                                        std::uint64_t value) noexcept {
-    std::uint64_t* const word = word_of_this_cpu<Shift>(per_cpu, cpu0_word);
+    std::uint64_t* const word = word_of_this_cpu<Shift>(cpu0_word);
     asm volatile("addq %1, %0" : "+m"(*word) : "er"(value) : "memory", "cc");
     return true;
 }
 
-[[gnu::always_inline]] inline bool count_enter(void* per_cpu, detail::phase_mark mark) noexcept {
+[[gnu::always_inline]] inline bool count_enter(void*, detail::phase_mark mark) noexcept {
     // [BM-1] seq_cst: the count precedes every access of the section, for updaters on other CPUs.
     // Partner: the fence at [BM-3], src/platform/baremetal/port.cpp, which stands for the
     // all-CPU barrier. Weakened: the scan misses a reader that holds the old pointer.
-    __atomic_fetch_add(word_of_this_cpu<detail::slot_shift>(per_cpu, mark), 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(word_of_this_cpu<detail::slot_shift>(mark), 1, __ATOMIC_SEQ_CST);
     return true;
 }
-[[gnu::always_inline]] inline bool count_exit(void* per_cpu, detail::phase_mark mark) noexcept {
+[[gnu::always_inline]] inline bool count_exit(void*, detail::phase_mark mark) noexcept {
     char* const exits = reinterpret_cast<char*>(mark) + detail::mark_to_exit;
     // [BM-2] seq_cst: the section precedes the count, and the count the look whether somebody
     // waits. Partner: [BM-3], src/platform/baremetal/port.cpp. Weakened: an object is freed under
     // a reader, or an updater sleeps on.
-    __atomic_fetch_add(word_of_this_cpu<detail::slot_shift>(per_cpu, exits), 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(word_of_this_cpu<detail::slot_shift>(exits), 1, __ATOMIC_SEQ_CST);
     return true;
 }
 inline void forget_code(void*) noexcept {}

@@ -20,6 +20,12 @@ extern __thread detail::reader_state reader_state_of_this_thread
     return reader_state_of_this_thread;
 }
 
+// Whether this thread may try the additions below; it finds out in its first section.
+[[gnu::always_inline]] NMIRCU_NO_SANITIZE_NULL inline bool counts_per_cpu(
+    const detail::reader_state& self) noexcept {
+    return self.per_cpu != nullptr;
+}
+
 // Adds to the word at `cpu0_word + (cpu << Shift)` of the running CPU; all earlier accesses come
 // first. False, with nothing changed: this thread cannot count per CPU, use a shared word.
 // `per_cpu` is reader_state::per_cpu, not null.
