@@ -98,22 +98,29 @@ std::uint64_t ticks_of(Operation&& operation) noexcept {
     return ticks - (arch::cycle_counter() - empty);
 }
 
-// What one more costs, on average, rounded up; 0: they could not be registered.
-std::uint64_t cost_of_a_further_handler(std::uint64_t with_one) noexcept {
+// `with_one`: an NMI with one handler. False: others cannot be registered.
+bool measure_further_handlers(std::uint64_t with_one) noexcept {
     nmi_handler handlers[further_handlers];
     const char* const names[further_handlers] = {"2", "3", "4", "5", "6", "7", "8", "9"};
+    std::uint64_t with_two = 0;
     for (unsigned i = 0; i < further_handlers; ++i) {
-        if (handlers[i].add(nmi_type::local, names[i], claim, nullptr) != nmi_error::none) return 0;
+        if (handlers[i].add(nmi_type::local, names[i], claim, nullptr) != nmi_error::none) {
+            return false;
+        }
+        if (i == 0) with_two = measure(one_nmi).median;
     }
-    const std::uint64_t more = measure(one_nmi).median - with_one;
-    return (more + further_handlers - 1) / further_handlers;
+    report("nmi.second_handler", "", with_two - with_one);
+    constexpr unsigned beyond = further_handlers - 1;
+    const std::uint64_t more = measure(one_nmi).median - with_two;
+    report("nmi.further_handler", "", (more + beyond - 1) / beyond);  // rounded up
+    return true;
 }
 
 bool measure_nmis() noexcept {
     nmi_handler handler;
     if (handler.add(nmi_type::local, "1", claim, nullptr) != nmi_error::none) return false;
-    show("nmi.empty_handler", measure(one_nmi));
-    report("nmi.further_handler", "", cost_of_a_further_handler(measure(one_nmi).median));
+    const summary empty = show("nmi.empty_handler", measure(one_nmi));
+    if (!measure_further_handlers(empty.median)) return false;
     if (handler.swap(count_hit, nullptr) != nmi_error::none) return false;
     const summary counting = show("nmi.one_handler", measure(one_nmi));
     report("nmi.mean", "", (counting.sum + samples - 1) / samples);

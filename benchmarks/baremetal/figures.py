@@ -25,6 +25,7 @@ ROWS = (
     ("nmi.one_handler.most", "    when its handlers are timed, as one NMI in 16 is", None, None),
     ("nmi.mean", "    mean of both", None, None),
     ("nmi.empty_handler", "NMI, one handler without a body", 421, None),
+    ("nmi.second_handler", "the second handler", None, None),
     ("nmi.further_handler", "each further handler", 87, 10),
     ("nmi.callback", "NMI, the callback of set_nmi_callback instead", None, None),
     ("grace_period", "grace period, nobody inside (Linux: expedited)", 6727, 1000),
