@@ -3,14 +3,17 @@
 // The agent's threads and what the process sees of them; see control.hpp.
 #include <agent/control.hpp>
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <nmircu/platform/port.hpp>
 
@@ -36,22 +39,33 @@ constexpr std::uint64_t goodbye_ns = std::uint64_t{finish_deadline_ms + 1000} * 
 constexpr int wake_signal = platform::nmi_signal;
 
 constinit agent_gates gates;
+constinit gate worker_gone;
 
-// Relaxed everywhere: written before `gates.ready` opens or by the child's only thread.
-constinit std::atomic<int> control_thread{0};
-constinit std::atomic<int> process{0};  // that has the agent; 0: none
-char socket_path_text[128];             // written before `gates.ready` opens; empty: no socket
-int channel_to_take = -1;               // written before the control thread is started
+// One agent at a time, from its entry to its control thread's last look at any of this.
+enum class life : int { none, some };
+constinit std::atomic<life> state{life::none};
+constinit std::atomic<int> process{0};  // that has the agent; 0: none. Relaxed: a forked child,
+                                        // which has one thread, finds its parent's number here
+constinit std::atomic<bool> is_fork_of_agent{false};
+char socket_path_text[128];  // written before `gates.ready` opens; empty: no socket
+int channel_to_take = -1;    // the rest: written before the threads are started
+std::uint64_t scan_every_ns = 0;
+executor* worker = nullptr;
 
-void wake_control() {
-    const int thread = control_thread.load(std::memory_order_relaxed);
-    if (thread != 0) syscall(SYS_tgkill, getpid(), thread, wake_signal);
+// Who wakes the control thread holds this, so that it is there to be woken.
+constinit pthread_mutex_t waking = PTHREAD_MUTEX_INITIALIZER;
+int control_thread = 0;  // under `waking`; 0: none
+
+void set_control_thread(int thread) {
+    pthread_mutex_lock(&waking);
+    control_thread = thread;
+    pthread_mutex_unlock(&waking);
 }
 
-// Made by whichever thread is first, and never destroyed.
-executor& worker() {
-    static executor& only = *new executor(wake_control);
-    return only;
+void wake_control() {
+    pthread_mutex_lock(&waking);
+    if (control_thread != 0) syscall(SYS_tgkill, getpid(), control_thread, wake_signal);
+    pthread_mutex_unlock(&waking);
 }
 
 // Raw: signalfd is the one of interpose_signals.cpp, which never shows this signal. The kernel's
@@ -85,36 +99,91 @@ int take_channel(file_table table) {
     return channel;
 }
 
-void control_main() {
-    control_thread.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
+void remove_socket() {
+    if (socket_path_text[0] != '\0') unlink(socket_path_text);
+}
+
+// Once it has no job.
+void end_worker() {
+    worker->end();
+    worker_gone.wait();
+    delete std::exchange(worker, nullptr);
+}
+
+// Serves until somebody asks the agent to leave.
+void serve() {
     const file_table table = leave_shared_files(channel_to_take);
-    static module_table& modules =
-        *new module_table([](const std::function<void()>& call) { worker().on_control(call); });
+    module_table modules([](const std::function<void()>& call) { worker->on_control(call); });
     server_files files{};
     files.channel = take_channel(table);
     files.wake = make_wake_file();
     files.rings = make_rings();
     files.listener = make_listener();
-    static server& loop = *new server(files, gates, worker(), modules);
-    loop.run();
+    server loop(files, gates, *worker, modules, scan_every_ns);
+    if (files.listener >= 0 || files.channel >= 0) {
+        loop.run();
+    } else {
+        gates.ready.open();  // nobody can ever reach this one
+    }
+    remove_socket();  // first: nobody finds us any more
+    end_worker();
+}
+
+void control_main() {
+    set_control_thread(static_cast<int>(syscall(SYS_gettid)));
+    serve();
+    rings().release();
+    set_control_thread(0);
+    process.store(0, std::memory_order_relaxed);
+    gates.start.open();
+    gates.finish.open();
+    // [AG-5] release: all of this agent has gone before the next one begins.
+    // Partner: the acquire at [AG-6]. Weakened: two agents share gates and rings.
+    state.store(life::none, std::memory_order_release);
 }
 
 void worker_main() {
-    worker().run();
+    worker->run();
+    worker_gone.open();
+}
+
+bool start_threads(create_function create) {
+    worker = new executor(wake_control);
+    worker_gone.reset();
+    if (start_own_thread("nmi-worker", worker_main, create) != 0) {
+        delete std::exchange(worker, nullptr);
+        return false;
+    }
+    if (start_own_thread("nmi-agent", control_main, create) == 0) return true;
+    end_worker();
+    return false;
 }
 
 }  // namespace
 
-bool start_control(int channel, create_function create) {
-    channel_to_take = channel;
-    process.store(getpid(), std::memory_order_relaxed);
-    if (start_own_thread("nmi-worker", worker_main, create) != 0 ||
-        start_own_thread("nmi-agent", control_main, create) != 0) {
-        process.store(0, std::memory_order_relaxed);
-        return false;
+start_result start_control(const control_settings& settings, create_function create) {
+    life none = life::none;
+    // [AG-6] acquire: as [AG-5]. Partner: the release at [AG-5]. Weakened: as there.
+    if (!state.compare_exchange_strong(none, life::some, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+        return start_result::occupied;
     }
+    channel_to_take = settings.channel;
+    scan_every_ns = settings.scan_every_ns;
+    socket_path_text[0] = '\0';
+    gates.ready.reset();
+    gates.start.reset();
+    gates.finish.reset();
+    gates.exiting.store(false, std::memory_order_relaxed);  // before the threads are started
+    process.store(getpid(), std::memory_order_relaxed);
+    if (start_threads(create)) return start_result::started;
+    process.store(0, std::memory_order_relaxed);
+    state.store(life::none, std::memory_order_relaxed);  // nobody else has seen anything of it
+    return start_result::no_thread;
+}
+
+void wait_for_control() {
     gates.ready.wait();
-    return true;
 }
 
 void wait_for_start() {
@@ -131,13 +200,23 @@ void say_goodbye() {
     gates.exiting.store(true, std::memory_order_relaxed);  // begin_exit says why that is enough
     wake_control();
     gates.finish.wait_until(platform::port::now_ns() + goodbye_ns);
-    if (socket_path_text[0] != '\0') unlink(socket_path_text);
+    remove_socket();
 }
 
 void forget_control() noexcept {
+    // The child has one thread: whoever held this, or was leaving, is not here.
+    waking = PTHREAD_MUTEX_INITIALIZER;
+    control_thread = 0;
+    worker = nullptr;
+    state.store(life::none, std::memory_order_relaxed);  // as above
     if (process.exchange(0, std::memory_order_relaxed) == 0) return;
     rings().detach();
     close_inherited_files();
+    is_fork_of_agent.store(true, std::memory_order_relaxed);  // the child's one thread
+}
+
+bool has_parents_agent() noexcept {
+    return is_fork_of_agent.load(std::memory_order_relaxed);  // as above
 }
 
 }  // namespace nmircu::agent

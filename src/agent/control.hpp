@@ -2,18 +2,29 @@
 //
 // The agent at work: the control thread, which serves the channel of `nmi run` and everybody who
 // connects to the socket, and the worker, which does what may take long. All that the rest of the
-// process sees of them is below. Nothing here is ever destroyed: handlers and these threads run
-// until the kernel ends them.
+// process sees of them is below. They end when somebody asks the agent to leave; the core below
+// them, to which signals may still be on their way, stays, and serves the next agent.
 #pragma once
+
+#include <cstdint>
 
 #include <agent/own_thread.hpp>
 
 namespace nmircu::agent {
 
-// Starts the agent's threads and returns once commands can reach it. `channel` is a connected
-// socket (-1: none), which is the caller's to close afterwards. False: no thread could be started,
-// and there is no agent. Context: thread, once.
-bool start_control(int channel, create_function create);
+struct control_settings {
+    int channel;                  // a connected socket, the caller's to close afterwards; -1: none
+    std::uint64_t scan_every_ns;  // how often to look for threads that did not report their start
+};
+
+// occupied: there is an agent already, or still.
+enum class start_result : std::uint8_t { started, occupied, no_thread };
+
+// Starts the agent's threads, and waits for nothing. Context: thread.
+start_result start_control(const control_settings& settings, create_function create);
+
+// Waits until commands can reach the agent, and the channel has been taken over.
+void wait_for_control();
 
 // Waits until the command says `start` or its end of the channel is closed; at once without one.
 void wait_for_start();
@@ -27,5 +38,7 @@ void forget_control() noexcept;
 
 // This process has an agent: not in the child of a fork.
 bool has_control() noexcept;
+// This process is the fork of one that had an agent, and has inherited what was loaded there.
+bool has_parents_agent() noexcept;
 
 }  // namespace nmircu::agent

@@ -14,7 +14,8 @@ void executor::run() {
         function job;
         {
             std::unique_lock held(lock_);
-            changed_.wait(held, [&] { return static_cast<bool>(job_); });
+            changed_.wait(held, [&] { return job_ || ending_; });
+            if (!job_) return;
             job = std::exchange(job_, nullptr);
         }
         job();
@@ -36,6 +37,14 @@ void executor::submit(function job) {
         const std::lock_guard held(lock_);
         busy_ = true;
         job_ = std::move(job);
+    }
+    changed_.notify_all();
+}
+
+void executor::end() {
+    {
+        const std::lock_guard held(lock_);
+        ending_ = true;
     }
     changed_.notify_all();
 }

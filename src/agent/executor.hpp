@@ -19,8 +19,9 @@ class executor {
     executor(const executor&) = delete;
     executor& operator=(const executor&) = delete;
 
-    // The worker's life.
-    [[noreturn]] void run();
+    // The worker's life, until `end` and the job that is running then.
+    void run();
+    void end();
 
     // Control thread. No job is running or waiting.
     [[nodiscard]] bool idle();
@@ -36,8 +37,9 @@ class executor {
     const function wake_;
     std::mutex lock_;
     std::condition_variable changed_;
-    function job_;                    // empty: none waits
-    bool busy_ = false;               // a job waits or runs
+    function job_;       // empty: none waits
+    bool busy_ = false;  // a job waits or runs
+    bool ending_ = false;
     const function* call_ = nullptr;  // what the control thread is asked to run
 };
 

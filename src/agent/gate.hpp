@@ -2,6 +2,8 @@
 //
 // Something that happens once, and threads of the program that wait for it. No allocation, no lock:
 // the waiting happens before main and at exit. Any context but nmi for `open`.
+//
+// One that nobody waits at may be used again, for the next agent of the process.
 #pragma once
 
 #include <atomic>
@@ -23,6 +25,8 @@ class gate {
         // [AG-2] acquire: see [AG-1]. Partner: the release at [AG-1]. Weakened: as [AG-1].
         return open_.load(std::memory_order_acquire) != 0;
     }
+    // Relaxed: before the threads are started that look at it.
+    void reset() noexcept { open_.store(0, std::memory_order_relaxed); }
     // Returns when it is open, or at `deadline_ns` of CLOCK_MONOTONIC.
     void wait_until(std::uint64_t deadline_ns) noexcept {
         while (!is_open()) {

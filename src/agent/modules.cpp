@@ -9,6 +9,7 @@
 #include <nmircu/deferred.hpp>
 #include <nmircu/platform/port.hpp>
 
+#include <agent/footprint.hpp>
 #include <agent/host.hpp>
 
 namespace nmircu::agent {
@@ -267,11 +268,31 @@ message module_table::unload(const message& request) {
         return error_reply({failure::name_unknown, "no handler " + request[1] + " is loaded",
                             "the status lists those that are"});
     }
+    return {"ok", one_line(unload_entry(*which))};
+}
+
+message module_table::detach() {
+    std::string left;
+    while (!entries_.empty()) {
+        const std::string one = unload_entry(*entries_.back());
+        if (!one.empty()) left += (left.empty() ? "" : "; ") + one;
+    }
+    footprint size;
+    run_on_control_([&] {
+        platform::stop_source();
+        size = own_footprint();
+    });
+    return {"ok", std::to_string(size.mapped_bytes), std::to_string(size.resident_bytes),
+            one_line(left)};
+}
+
+// Empty, or why its code is still mapped.
+std::string module_table::unload_entry(entry& which) {
     if (entries_.size() == 1) run_on_control_([] { platform::stop_source(); });
-    retire(take_out(*which));
-    const std::string left = send_away(*which->code);
-    drop(which);
-    return {"ok", one_line(left)};
+    retire(take_out(which));
+    const std::string left = send_away(*which.code);
+    drop(&which);
+    return left;
 }
 
 module_row module_table::take_out(entry& which) {

@@ -6,6 +6,7 @@
 //   load     dlopen, init, publish, start the source if it was the first
 //   swap     dlopen, init, exchange and wait, exit of the old one, dlclose
 //   unload   stop the source if it was the last, unpublish and wait, exit, dlclose
+//   detach   unload of each, the last loaded first
 //
 // init, exit and the waiting may take any time, so these run on a thread of their own, the worker;
 // dlopen, dlclose and the source need the control thread, and are handed to it (own_files.hpp).
@@ -48,6 +49,8 @@ class module_table {
     message load(const message& request);
     message swap(const message& request);
     message unload(const message& request);
+    // Unloads every module.
+    message detach();
 
     // Any thread, any time. `loaded` waits for an update of the chain that is under way, so for its
     // grace period too.
@@ -72,6 +75,7 @@ class module_table {
                                         std::string& text);
     std::optional<refusal> publish(entry& fresh, const platform::source_settings& settings,
                                    std::string& text);
+    std::string unload_entry(entry& which);
     module_row take_out(entry& which);
     void retire(module_row row);
     void drop(const entry* which);

@@ -22,6 +22,8 @@ void operation_queue::start(const operation& next) {
             *result = modules.load(request);
         } else if (request[0] == "swap") {
             *result = modules.swap(request);
+        } else if (request[0] == "detach") {
+            *result = modules.detach();
         } else {
             *result = modules.unload(request);
         }
@@ -53,15 +55,26 @@ void operation_queue::answer_overdue(std::uint64_t now_ns, const deliver& give) 
     waiting_.swap(kept);
 }
 
+void operation_queue::refuse_all(const deliver& give) {
+    for (const operation& one : waiting_) {
+        if (one.peer == 0) continue;
+        give(one.peer, error_reply({failure::busy, "the agent is leaving the program",
+                                    "attach again once it has left"}));
+    }
+    waiting_.clear();
+}
+
 void operation_queue::advance(std::uint64_t now_ns, const deliver& give,
                               const std::function<void()>& before) {
     if (result_ && worker_.idle()) {
         const operation done = std::move(waiting_.front());
         waiting_.pop_front();
         const std::shared_ptr<message> result = std::move(result_);
+        if (done.request[0] == "detach") detached_ = true;
         if (done.peer != 0) give(done.peer, *result);
     }
     answer_overdue(now_ns, give);
+    if (detached_) return refuse_all(give);
     if (!result_ && !waiting_.empty()) {
         before();
         start(waiting_.front());

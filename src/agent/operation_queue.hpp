@@ -23,7 +23,7 @@ class operation_queue {
     operation_queue(const operation_queue&) = delete;
     operation_queue& operator=(const operation_queue&) = delete;
 
-    // `request` is a load, swap or unload.
+    // `request` is a load, swap, unload or detach.
     void add(std::uint64_t peer, message request, std::uint64_t now_ns);
 
     // Delivers what is done or overdue, and starts the next. Before each start `before` is called,
@@ -34,6 +34,8 @@ class operation_queue {
     void forget(std::uint64_t peer);
 
     [[nodiscard]] bool idle() const { return waiting_.empty(); }
+    // A detach is done: nothing is loaded, and nothing will be.
+    [[nodiscard]] bool detached() const { return detached_; }
     // When somebody will be overdue; 0: never.
     [[nodiscard]] std::uint64_t deadline_ns() const;
 
@@ -46,11 +48,13 @@ class operation_queue {
 
     void start(const operation& next);
     void answer_overdue(std::uint64_t now_ns, const deliver& give);
+    void refuse_all(const deliver& give);
 
     executor& worker_;
     module_table& modules_;
     std::deque<operation> waiting_;  // the first is with the worker if `result_`
     std::shared_ptr<message> result_;
+    bool detached_ = false;
 };
 
 }  // namespace nmircu::agent

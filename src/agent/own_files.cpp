@@ -72,6 +72,7 @@ file_table leave_shared_files(int keep) {
         is_shared.store(true, std::memory_order_relaxed);  // the control thread's first act
         return file_table::shared;
     }
+    is_shared.store(false, std::memory_order_relaxed);
     if (keep > 0) close_numbers(0, kept - 1, 0);
     occupy_standard_numbers();
     return file_table::own;

@@ -29,8 +29,10 @@ void* run(void* argument) {
     const thread_start own = *start;
     delete start;
     pthread_setname_np(pthread_self(), own.name);
-    platform::hide_thread(static_cast<int>(syscall(SYS_gettid)));
+    const auto self = static_cast<int>(syscall(SYS_gettid));
+    platform::hide_thread(self);
     own.function();
+    platform::show_thread(self);
     return nullptr;
 }
 

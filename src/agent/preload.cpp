@@ -16,13 +16,8 @@
 #include <cstring>
 #include <string_view>
 
-#include <nmircu/detail/lifecycle.hpp>
-#include <nmircu/nmi.hpp>
-
-#include <agent/code_object.hpp>
 #include <agent/control.hpp>
-#include <agent/interpose_signals.hpp>
-#include <agent/own_thread.hpp>
+#include <agent/entry.hpp>
 #include <agent/protocol.hpp>
 
 #include "platform/linux/signal_tag.hpp"
@@ -86,31 +81,6 @@ void forget_preload() {
     if (to == list) unsetenv(preload_variable);
 }
 
-// libc's, behind the one below; also before this library's constructors have run.
-int real_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                        void* (*function)(void*), void* argument) noexcept {
-    // Relaxed: whoever finds null looks it up himself, and everybody finds the same.
-    static constinit std::atomic<create_function> known{nullptr};
-    create_function create = known.load(std::memory_order_relaxed);
-    if (create == nullptr) {
-        create = reinterpret_cast<create_function>(dlsym(RTLD_NEXT, "pthread_create"));
-        if (create == nullptr) return EAGAIN;
-        known.store(create, std::memory_order_relaxed);
-    }
-    return create(thread, attributes, function, argument);
-}
-
-void after_fork_in_parent() {
-    release_loads();
-}
-
-void after_fork_in_child() {
-    const int saved_errno = errno;
-    release_loads();
-    forget_control();
-    errno = saved_errno;
-}
-
 // An interrupt that cannot be masked: libraries start their threads with every signal blocked (xz's
 // does), and would never be seen. Of the two signals the program has no use.
 void unblock_nmis() {
@@ -119,22 +89,22 @@ void unblock_nmis() {
     syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &nmis, nullptr, sizeof nmis);
 }
 
+// Not true of an agent that was put into a running program, which finds libc's before ours.
+bool is_interposed() {
+    return dlsym(RTLD_DEFAULT, "pthread_create") == reinterpret_cast<void*>(::pthread_create);
+}
+
 // After the core's own constructors, before those of a program that has no priority to ask for.
 [[gnu::constructor(200)]] void attach() {
+    if (!is_interposed()) return;  // entry.cpp has the beginning of that one
     const int saved_errno = errno;
     const int channel = take_channel_variable();
     forget_preload();
-    use_libcs_signals();
-    detail::expect_no_retiring_handlers();  // modules cannot: one thread less in the program
-    nmi_attach();
+    prepare_process(threads_start::are_seen);
     unblock_nmis();
-    // Exact maxima and means; the clock is read twice per NMI, which at these rates is nothing.
-    nmi_set_timing_interval(1);
-    // The program's stderr is the program's: what these would say is in the status.
-    nmi_set_unknown_policy(nmi_unknown_policy::ignore);
-    nmi_set_longest_allowed(0);
-    pthread_atfork(hold_loads, after_fork_in_parent, after_fork_in_child);
-    const bool started = start_control(channel, real_pthread_create);
+    const bool started =
+        start_control({channel, scan_interval_ns()}, libcs_pthread_create) == start_result::started;
+    if (started) wait_for_control();
     if (channel >= 0) close(channel);  // the control thread has its own
     if (started) wait_for_start();
     errno = saved_errno;
@@ -202,7 +172,7 @@ extern "C" __attribute__((visibility("default"))) int pthread_create(
     if (start == nullptr) return EAGAIN;
     start->function = function;
     start->argument = argument;
-    const int error = real_pthread_create(thread, attributes, run_thread, start);
+    const int error = libcs_pthread_create(thread, attributes, run_thread, start);
     if (error != 0) release_place(start);
     return error;
 }

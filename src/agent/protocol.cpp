@@ -34,11 +34,13 @@ bool is_private_directory(const char* path, unsigned uid) {
 }
 
 std::string base_directory(const socket_owner& owner) {
+    const std::string root = owner.root;
     const char* runtime = owner.runtime_directory;
-    if (runtime != nullptr && runtime[0] == '/' && is_private_directory(runtime, owner.uid)) {
-        return std::string(runtime) + "/nmi";
+    if (runtime != nullptr && runtime[0] == '/' &&
+        is_private_directory((root + runtime).c_str(), owner.uid)) {
+        return root + runtime + "/nmi";
     }
-    return "/tmp/nmi-" + std::to_string(owner.uid);
+    return root + "/tmp/nmi-" + std::to_string(owner.uid);
 }
 
 }  // namespace

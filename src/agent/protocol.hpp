@@ -18,6 +18,10 @@
 //   swap NAME PATH k=v...          ok, name, text    text: one line if something of the old handler
 //                                    could not be unmapped, or empty
 //   unload NAME                    ok, text          text: as of swap
+//   detach                         ok, mapped, resident, text    every handler is unloaded, and the
+//                                    agent ends: its socket, its threads, its shared memory. What
+//                                    stays is its own object, in bytes: of address space, and in
+//                                    memory not shared with its file. text: as of swap
 //   status                         ok, then one field per line of the table below
 //   finish                         ok: the command has read everything; the program may end
 //
@@ -95,10 +99,11 @@ enum class frame_state : std::uint8_t { incomplete, complete, malformed };
 frame_state decode(std::string_view received, message& fields, std::size_t& consumed);
 
 // Where the socket of a process lives: its own user and the XDG_RUNTIME_DIR it was started with
-// (null or empty if none).
+// (null or empty if none); and what to put before its paths, if its file system is not ours.
 struct socket_owner {
     unsigned uid;
     const char* runtime_directory;
+    const char* root = "";
 };
 enum class directory_use : std::uint8_t { look, create };
 

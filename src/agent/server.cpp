@@ -19,33 +19,48 @@ namespace {
 
 constexpr std::size_t most_peers = 32;
 constexpr std::uint64_t millisecond = 1'000'000;
-constexpr std::uint64_t rescan_ns = 100 * millisecond;
+constexpr std::uint64_t scan_costs_at_most = 20;  // one part in so many of a CPU
+constexpr std::uint64_t leave_wait_ns = 1000 * millisecond;
 constexpr std::uint64_t late_status_wait_ns = 1000 * millisecond;
 constexpr int look_ms = 20;  // without a wake file
 
 bool is_operation(const std::string& verb) {
-    return verb == "load" || verb == "swap" || verb == "unload";
+    return verb == "load" || verb == "swap" || verb == "unload" || verb == "detach";
 }
 
 }  // namespace
 
 server::server(const server_files& files, agent_gates& gates, executor& worker,
-               module_table& modules)
+               module_table& modules, std::uint64_t rescan_ns)
     : files_(files),
       gates_(gates),
       worker_(worker),
       modules_(modules),
-      operations_(worker, modules) {
+      operations_(worker, modules),
+      rescan_ns_(rescan_ns) {
     if (files.channel >= 0) {
         channel_id_ = next_id_;
         add_peer(files.channel);
     }
 }
 
+server::~server() {
+    for (const int file : {files_.wake, files_.listener, files_.rings})
+        close_own_file(file);
+}
+
 void server::run() {
     gates_.ready.open();
-    for (;;)
+    while (!may_leave())
         step();
+}
+
+// Whoever does not take his answers in time goes without.
+bool server::may_leave() const {
+    if (leave_deadline_ns_ == 0) return false;
+    return now_ns_ >= leave_deadline_ns_ ||
+           std::none_of(peers_.begin(), peers_.end(),
+                        [](const auto& peer) { return peer->must_flush(); });
 }
 
 void server::step() {
@@ -72,6 +87,7 @@ int server::timeout_ms() const {
     if (!late_status_.empty()) consider(late_status_ns_);
     if (source_runs_) consider(next_rescan_ns_);
     consider(finish_deadline_ns_);
+    consider(leave_deadline_ns_);
     const int longest = files_.wake < 0 ? look_ms : -1;
     if (first == ~std::uint64_t{0}) return longest;
     const std::uint64_t now = platform::port::now_ns();
@@ -178,6 +194,9 @@ void server::advance_operations() {
     operations_.advance(
         now_ns_, [&](std::uint64_t id, const message& reply) { answer_later(id, reply); },
         [&] { last_loaded_ = modules_.loaded(); });
+    if (operations_.detached() && leave_deadline_ns_ == 0) {
+        leave_deadline_ns_ = now_ns_ + leave_wait_ns;
+    }
 }
 
 void server::answer_late_status() {
@@ -267,7 +286,8 @@ void server::rescan() {
     source_runs_ = platform::current_source().running;
     if (!source_runs_ || now_ns_ < next_rescan_ns_) return;
     platform::rescan_threads();
-    next_rescan_ns_ = platform::port::now_ns() + rescan_ns;
+    const std::uint64_t end_ns = platform::port::now_ns();
+    next_rescan_ns_ = end_ns + std::max(rescan_ns_, (end_ns - now_ns_) * scan_costs_at_most);
 }
 
 }  // namespace nmircu::agent

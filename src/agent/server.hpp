@@ -36,14 +36,21 @@ struct server_files {
 
 class server {
   public:
-    server(const server_files& files, agent_gates& gates, executor& worker, module_table& modules);
+    // The threads of the program are listed every `rescan_ns` while a source runs, and less often
+    // where that takes long.
+    server(const server_files& files, agent_gates& gates, executor& worker, module_table& modules,
+           std::uint64_t rescan_ns);
     server(const server&) = delete;
     server& operator=(const server&) = delete;
+    ~server();
 
-    [[noreturn]] void run();
+    // Until somebody has asked the agent to leave; then nothing is loaded any more, and everybody
+    // has had his answers.
+    void run();
 
   private:
     void step();
+    [[nodiscard]] bool may_leave() const;
     void wait_for_something();
     [[nodiscard]] int timeout_ms() const;
     void add_peer(int socket);
@@ -81,6 +88,9 @@ class server {
     std::uint64_t late_status_ns_ = 0;
     std::vector<module_row> last_loaded_;  // taken before the worker began
 
+    std::uint64_t leave_deadline_ns_ = 0;  // 0: stays
+
+    const std::uint64_t rescan_ns_;
     bool source_runs_ = false;
     std::uint64_t next_rescan_ns_ = 0;
     bool exiting_ = false;

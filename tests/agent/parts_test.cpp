@@ -185,7 +185,8 @@ class whole_agent : public testing::Test {
         // ThreadSanitizer knows of one table of descriptors; so no number is used in both.
         while (open("/dev/null", O_RDONLY | O_CLOEXEC) < 100) {
         }
-        ASSERT_TRUE(start_control(-1, pthread_create));
+        ASSERT_EQ(start_control({-1, 100'000'000}, pthread_create), start_result::started);
+        wait_for_control();
     }
 
     static int connect_to_self() {

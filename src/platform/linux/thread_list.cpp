@@ -55,7 +55,7 @@ void append_listing(int directory, std::vector<int>& threads) {
     }
 }
 
-// Relaxed everywhere: whoever hides a thread does so before he asks for a list.
+// Relaxed everywhere: whoever hides a thread does so before a list is asked for that matters.
 constexpr std::size_t most_hidden = 4;
 constinit std::atomic<int> hidden[most_hidden]{};
 
@@ -97,6 +97,14 @@ void hide_thread(int thread_id) {
                                         std::memory_order_relaxed)) {
             return;
         }
+    }
+}
+
+void show_thread(int thread_id) {
+    for (std::atomic<int>& one : hidden) {
+        int number = thread_id;
+        one.compare_exchange_strong(number, 0, std::memory_order_relaxed,
+                                    std::memory_order_relaxed);
     }
 }
 

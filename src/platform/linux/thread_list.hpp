@@ -15,8 +15,9 @@ namespace nmircu::platform {
 std::vector<int> list_threads();
 
 // From now on no list shows this thread. For a handful of threads that belong to the one who asks
-// and not to the program, and that live as long as the process.
+// and not to the program. One that ends is to be shown before, for its number is given out again.
 void hide_thread(int thread_id);
+void show_thread(int thread_id);
 
 // Bit (signo - 1) is set if `thread_id` blocks the signal. Empty: no such thread, or no /proc.
 std::optional<std::uint64_t> blocked_signals(int thread_id);
