@@ -29,13 +29,16 @@ class Usage(CommandTest):
                       ["load", "1", "profiler", "extra"], ["load", "1", "profiler,x"],
                       ["load", "1", "profiler", "-F", "0"], ["swap", "1", "profiler"],
                       ["swap", "1", "a", "b", "c"], ["unload", "1"], ["status"],
-                      ["status", "1", "2"], ["status", "1", "--xml"], ["status", "99999999999"]):
+                      ["status", "1", "2"], ["attach"], ["attach", "1", "2"],
+                      ["attach", "one"], ["attach", "1", "--force"], ["detach"],
+                      ["detach", "0"], ["detach", "1", "--seccomp"], ["status", "1", "--xml"], ["status", "99999999999"]):
             with self.subTest(words=words):
                 self.assert_one_line(self.nmi(*words), 2, "try ")
 
     def test_help_is_no_mistake(self):
         for words in (["--help"], ["run", "--help"], ["load", "-h"], ["swap", "-h"],
-                      ["unload", "-h"], ["status", "-h"], ["--version"]):
+                      ["unload", "-h"], ["status", "-h"],
+                      ["attach", "-h"], ["detach", "-h"], ["--version"]):
             with self.subTest(words=words):
                 done = self.nmi(*words)
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -170,11 +173,11 @@ class Programs(CommandTest):
 class Processes(CommandTest):
     """Requests to processes that have no agent, or are none of ours."""
 
-    def assert_refused(self, pid, code, *parts, **options):
-        for words in (["status", pid], ["load", pid, module("quiet")], ["unload", pid, "quiet"],
-                      ["swap", pid, "quiet", module("quiet")]):
+    def assert_refused(self, pid, code, *parts, more=()):
+        for words in (["status", pid], ["detach", pid], ["unload", pid, "quiet"],
+                      ["swap", pid, "quiet", module("quiet")], *more):
             with self.subTest(words=words):
-                self.assert_one_line(self.nmi(*words, **options), code, "; try ", *parts)
+                self.assert_one_line(self.nmi(*words), code, "; try ", *parts)
 
     def sleeper(self):
         child = subprocess.Popen(["sleep", "1000"], env=self.environment)
@@ -185,7 +188,9 @@ class Processes(CommandTest):
     def test_no_such_process(self):
         child = subprocess.Popen(["true"])
         child.wait()
-        self.assert_refused(str(child.pid), 1, f"no process {child.pid}")
+        pid = str(child.pid)
+        self.assert_refused(pid, 1, f"no process {child.pid}",
+                            more=[["load", pid, module("quiet")], ["attach", pid]])
 
     def test_a_process_without_an_agent(self):
         child = self.sleeper()
@@ -216,7 +221,8 @@ class Processes(CommandTest):
             for file in (NMI, module("quiet")):
                 shutil.copy(file, self.folder)
             command = self.path(os.path.basename(NMI))
-            for words in (["status", pid], ["load", pid, "./quiet.so"], ["unload", pid, "quiet"]):
+            for words in (["status", pid], ["load", pid, "./quiet.so"], ["unload", pid, "quiet"],
+                          ["attach", pid], ["detach", pid]):
                 done = subprocess.run([command, *words], user=65534, group=65534, extra_groups=[],
                                       cwd=self.folder, capture_output=True, text=True)
                 self.assert_one_line(done, 1, "belongs to user 0", "; try ")

@@ -16,10 +16,10 @@ namespace {
 
 constexpr const char* exit_codes =
     "Exit status: 0 done; 1 it could not be done, and one line on stderr says what was tried, what "
-    "stopped it\nand what to try; 2 the command line makes no sense. `nmi run` exits with "
-    "PROGRAM's "
-    "own status, 128 plus\nthe signal if a signal ended it, 127 if there is no PROGRAM, 126 if it "
-    "cannot be executed.";
+    "stopped it\nand what to try; 2 the command line makes no sense; 3 no agent can be put into "
+    "that "
+    "process, and nothing\nwas touched. `nmi run` exits with PROGRAM's own status, 128 plus the "
+    "signal if a signal ended it, 127 if\nthere is no PROGRAM, 126 if it cannot be executed.";
 
 constexpr const char* module_help =
     "MODULE[,key=value...]: a module's name, or, with a\n'/' in it, the path of its .so";
@@ -28,6 +28,8 @@ struct command_line {
     CLI::App app{
         "nmi: NMI handlers in running programs: load, swap, unload, and see what they saw."};
     run_options run;
+    attach_options attach;
+    detach_options detach;
     load_options load;
     swap_options swap;
     unload_options unload;
@@ -94,10 +96,34 @@ void add_run(command_line& line) {
     command.callback([&line] { line.chosen = [&line] { return run(line.run); }; });
 }
 
+void add_seccomp(CLI::App& command, seccomp_filters& filters) {
+    command.add_flag(
+        "--seccomp", [&filters](std::int64_t) { filters = seccomp_filters::trust; },
+        "attach although the program runs under a seccomp\nfilter; docs/attach.md says what it "
+        "must "
+        "allow");
+}
+
+void add_attach(command_line& line) {
+    CLI::App& command = *line.app.add_subcommand(
+        "attach", "Put an agent into a running program, so that handlers can be loaded.");
+    add_pid(command, line.attach.pid);
+    add_seccomp(command, line.attach.filters);
+    command.callback([&line] { line.chosen = [&line] { return attach(line.attach); }; });
+}
+
+void add_detach(command_line& line) {
+    CLI::App& command = *line.app.add_subcommand(
+        "detach", "Unload every handler of a program and take the agent out again.");
+    add_pid(command, line.detach.pid);
+    command.callback([&line] { line.chosen = [&line] { return detach(line.detach); }; });
+}
+
 void add_load(command_line& line) {
-    CLI::App& command =
-        *line.app.add_subcommand("load", "Load a handler into a program that has an agent.");
+    CLI::App& command = *line.app.add_subcommand(
+        "load", "Load a handler into a running program; attach to it first, if it has no agent.");
     add_pid(command, line.load.pid);
+    add_seccomp(command, line.load.filters);
     command.add_option("MODULE", line.load_module, module_help)->required()->type_name("");
     add_source_options(command, line.load.source);
     command.callback([&line] {
@@ -208,6 +234,8 @@ int command_main(int argc, const char* const* argv) {
     line.app.require_subcommand(1);
     line.app.footer(exit_codes);
     add_run(line);
+    add_attach(line);
+    add_detach(line);
     add_load(line);
     add_swap(line);
     add_unload(line);

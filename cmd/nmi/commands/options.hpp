@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <nmi/attach/process_facts.hpp>
 #include <nmi/module_spec.hpp>
 
 namespace nmircu::command {
@@ -31,8 +32,18 @@ struct run_options {
     std::vector<std::string> words;  // PROGRAM ARGS...
 };
 
+struct attach_options {
+    int pid = 0;
+    seccomp_filters filters = seccomp_filters::refuse;
+};
+
+struct detach_options {
+    int pid = 0;
+};
+
 struct load_options {
     int pid = 0;
+    seccomp_filters filters = seccomp_filters::refuse;
     module_spec module;
     source_options source;
 };
@@ -55,6 +66,8 @@ struct status_options {
 
 // Each returns the exit status of nmi, or fails with a complaint.
 int run(const run_options& options);
+int attach(const attach_options& options);
+int detach(const detach_options& options);
 int load(const load_options& options);
 int swap(const swap_options& options);
 int unload(const unload_options& options);

@@ -36,7 +36,7 @@ message load_request(const module_spec& module, const std::string& path,
 int load(const load_options& options) {
     const std::string attempt = fmt::format("load {} into {}", options.module.module, options.pid);
     const std::string path = find_module(options.module, attempt);
-    client connection = connect_to(options.pid, attempt);
+    client connection = connect_or_attach(options.pid, options.filters, attempt);
     const source_options source = settled_source(options.source, connection, attempt);
     const message answer = expect_ok(
         connection.request(load_request(options.module, path, source), slow_deadline), attempt);

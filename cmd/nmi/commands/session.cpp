@@ -7,8 +7,6 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include <poll.h>
 #include <sys/wait.h>
@@ -16,6 +14,7 @@
 #include <fmt/format.h>
 #include <nmi/commands/load_request.hpp>
 #include <nmi/complaint.hpp>
+#include <nmi/file_text.hpp>
 #include <nmi/output/numbers.hpp>
 #include <nmi/target/connect.hpp>
 
@@ -34,8 +33,7 @@ constexpr milliseconds lost_agent_deadline{300};
 
 // A process that is ending has no memory any more, or still the agent in it.
 bool runs_another_program(int pid) {
-    std::ifstream file(fmt::format("/proc/{}/maps", pid));
-    const std::string maps{std::istreambuf_iterator<char>(file), {}};
+    const std::string maps = text_of_file(fmt::format("/proc/{}/maps", pid));
     return !maps.empty() && maps.find("/nmi-agent.so") == std::string::npos;
 }
 

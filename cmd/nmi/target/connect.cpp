@@ -6,36 +6,34 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+#include <thread>
 
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <nmi/attach/injection.hpp>
 #include <nmi/complaint.hpp>
+#include <nmi/file_text.hpp>
+#include <nmi/library_directory.hpp>
 
 namespace nmircu::command {
 namespace {
 
-// The user a process belongs to.
-unsigned owner_of(int pid, const std::string& attempt) {
-    struct stat found;
-    if (stat(fmt::format("/proc/{}", pid).c_str(), &found) != 0) {
-        fail(exit_error, "{}: there is no process {}; try pgrep to find it", attempt, pid);
-    }
-    if (found.st_uid != geteuid() && geteuid() != 0) {
+// Of a process whose agent we may talk to.
+process_facts known_facts(int pid, const std::string& attempt) {
+    const process_facts facts = facts_of(pid, attempt);
+    if (facts.uid != geteuid() && geteuid() != 0) {
         fail(exit_error, "{}: process {} belongs to user {}; try as that user, or as root", attempt,
-             pid, found.st_uid);
+             pid, facts.uid);
     }
-    return found.st_uid;
+    return facts;
 }
 
 // XDG_RUNTIME_DIR as the process was started with it; empty if it had none or may not be read.
 std::string runtime_directory_of(int pid) {
-    std::ifstream file(fmt::format("/proc/{}/environ", pid), std::ios::binary);
-    const std::string variables{std::istreambuf_iterator<char>(file), {}};
+    const std::string variables = text_of_file(fmt::format("/proc/{}/environ", pid));
     const std::string name = "XDG_RUNTIME_DIR=";
     for (std::size_t at = 0; at < variables.size();) {
         const std::size_t end = std::min(variables.find('\0', at), variables.size());
@@ -69,32 +67,33 @@ bool is_peer(const unique_fd& socket, int pid) {
     return peer.pid == pid || peer.pid == 0;
 }
 
+struct search {
+    unique_fd socket;  // none: nobody answers
+    std::string path;  // the first that was tried; empty: there can be none
+    std::string why;
+};
+
 // The agent's socket. It is where the program's environment said at its start; a program that has
 // written over its environment since then most likely had the same as we have.
-unique_fd find_agent_of(int pid, unsigned uid, const std::string& attempt) {
+search find_agent_of(const process_facts& facts) {
     const char* ours = std::getenv("XDG_RUNTIME_DIR");
-    std::string why, first_path;
-    for (const std::string& runtime : {runtime_directory_of(pid), std::string(ours ? ours : "")}) {
+    search found;
+    for (const std::string& runtime :
+         {runtime_directory_of(facts.pid), std::string(ours ? ours : "")}) {
         const std::string path =
-            agent::socket_path_of({uid, runtime.c_str()}, pid, agent::directory_use::look, why);
-        if (first_path.empty()) first_path = path;
+            agent::socket_path_of({facts.uid, runtime.c_str(), facts.root.c_str()}, facts.inner_pid,
+                                  agent::directory_use::look, found.why);
+        if (found.path.empty()) found.path = path;
         if (path.empty()) continue;
-        unique_fd socket = open_socket(path);
-        if (socket && is_peer(socket, pid)) return socket;
+        found.socket = open_socket(path);
+        if (found.socket && is_peer(found.socket, facts.pid)) return found;
+        found.socket.reset();
     }
-    if (first_path.empty()) {
-        fail(exit_error, "{}: {}; try the program with another XDG_RUNTIME_DIR", attempt, why);
-    }
-    fail(exit_error,
-         "{}: there is no agent in process {} (nobody answers at {}); try to start it with nmi run",
-         attempt, pid, first_path);
+    return found;
 }
 
-}  // namespace
-
-client connect_to(int pid, const std::string& attempt) {
-    const unsigned uid = owner_of(pid, attempt);
-    client connection(find_agent_of(pid, uid, attempt));
+client greet(unique_fd socket, const std::string& attempt) {
+    client connection(std::move(socket));
     const message hello = expect_ok(connection.request({"hello"}, quick_deadline), attempt);
     if (hello.empty() || hello[0] != agent::version_text) {
         fail(exit_error,
@@ -103,6 +102,43 @@ client connect_to(int pid, const std::string& attempt) {
              attempt, hello.empty() ? "?" : one_line(hello[0]), agent::version_text);
     }
     return connection;
+}
+
+[[noreturn]] void fail_without_agent(int pid, const search& found, const std::string& attempt) {
+    if (found.path.empty()) {
+        fail(exit_error, "{}: {}; try the program with another XDG_RUNTIME_DIR", attempt,
+             found.why);
+    }
+    fail(exit_error,
+         "{}: there is no agent in process {} (nobody answers at {}); try nmi attach, or to start "
+         "it with nmi run",
+         attempt, pid, found.path);
+}
+
+}  // namespace
+
+client connect_to(int pid, const std::string& attempt) {
+    search found = find_agent_of(known_facts(pid, attempt));
+    if (!found.socket) fail_without_agent(pid, found, attempt);
+    return greet(std::move(found.socket), attempt);
+}
+
+client connect_or_attach(int pid, seccomp_filters filters, const std::string& attempt) {
+    const process_facts facts = known_facts(pid, attempt);
+    search found = find_agent_of(facts);
+    if (found.socket) return greet(std::move(found.socket), attempt);
+    inject(check_target(pid, find_agent(attempt), filters, attempt), attempt);
+    for (const auto end = std::chrono::steady_clock::now() + attach_deadline; !found.socket;) {
+        if (std::chrono::steady_clock::now() >= end) {
+            fail(exit_error,
+                 "{}: the agent is in process {} but does not answer within {} s at {} {}; see "
+                 "whether the program may make sockets there",
+                 attempt, pid, attach_deadline.count() / 1000, found.path, found.why);
+        }
+        std::this_thread::sleep_for(milliseconds(1));
+        found = find_agent_of(facts);
+    }
+    return greet(std::move(found.socket), attempt);
 }
 
 message expect_ok(reply answer, const std::string& attempt) {
