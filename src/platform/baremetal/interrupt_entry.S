@@ -5,7 +5,7 @@
 #include "platform/baremetal/layout.h"
 
     .text
-    .globl interrupt_stubs
+    .globl interrupt_stubs, interrupt_common, interrupt_common_end
 
 /* Sixteen bytes each. The exceptions that push an error code by themselves: SDM volume 3, table
  * 6-1. */
@@ -180,5 +180,7 @@ return_into_nmi_exit:
     .endr
 5:  movq %rdx, %rsp
     jmp nmi_repeat
+
+interrupt_common_end:
 
     .section .note.GNU-stack, "", @progbits
