@@ -21,14 +21,15 @@ using handler_function = int (*)(void* cookie, pt_regs* regs, int number);
 inline constexpr unsigned most_handlers = 64;
 static_assert(most_handlers == most_nmi_handlers);
 
-struct chain_entry {
-    handler_function function;  // atomic accesses only
+// Its `function` stays what it was when somebody leaves; what is called does not.
+struct chain_entry : detail::named_code {
+    handler_function called;  // atomic accesses only
     void* cookie;
-    const char* name;
     unsigned id;  // cell of handler_counts.hpp
 };
 
 struct chain {
+    const chain_entry* end;  // of a published one
     unsigned count;
     unsigned index;  // cell of handler_counts.hpp
     chain_entry entries[most_handlers];
@@ -36,7 +37,7 @@ struct chain {
 
 // Relaxed: the array was published as a whole; a handler that has just left may be seen or not.
 [[gnu::always_inline]] inline handler_function function_of(const chain_entry& entry) noexcept {
-    return __atomic_load_n(&entry.function, __ATOMIC_RELAXED);
+    return __atomic_load_n(&entry.called, __ATOMIC_RELAXED);
 }
 
 }  // namespace nmircu::interrupt

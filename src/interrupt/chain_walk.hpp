@@ -20,11 +20,11 @@ struct walked {
 
 // What handlers return adds up to how many events they found; but whatever is not zero is a claim,
 // and negative numbers may cancel out others.
-[[gnu::always_inline]] inline unsigned events_of(unsigned sum, std::uint64_t claimed) noexcept {
-    constexpr unsigned negative = 1u << 31;
-    if (sum != 0 && sum < negative) return sum;
-    if (claimed == 0) return 0;
-    return (claimed & (claimed - 1)) == 0 ? 1 : 2;
+[[gnu::always_inline]] inline unsigned events_of(unsigned sum, unsigned claims) noexcept {
+    constexpr unsigned most = (1u << 31) - 1;
+    if (sum - 1 < most) [[likely]]
+        return sum;
+    return claims > 2 ? 2 : claims;
 }
 
 // A chain of one handler, not timed: what most interrupts are. Returns the events it has found.
@@ -32,13 +32,11 @@ struct walked {
                                                   const count_tables& counts,
                                                   const chain_entry& entry, pt_regs* regs,
                                                   int number, int cpu) noexcept {
-    const handler_function function = function_of(entry);
-    detail::running_handler running{entry.name, reinterpret_cast<const void*>(function),
-                                    self.handler};
+    detail::running_handler running{&entry, self.handler};
     self.handler = &running;
     handler_check check(self);
-    check.calls(running.name, running.function);
-    const int handled = function(entry.cookie, regs, number);
+    check.calls(entry);
+    const int handled = function_of(entry)(entry.cookie, regs, number);
     check.returned();
     self.handler = running.outer;
     handler_cell& cell = counts.handlers[0].cell[entry.id];
@@ -50,45 +48,49 @@ struct walked {
     return handled > 0 ? static_cast<unsigned>(handled) : 1;
 }
 
-// The whole chain, even after a claim: edge-triggered interrupts merge, so one arrival may stand
-// for several handlers' events.
+// The duration of the call that has just returned; `last` is when it began.
+inline std::uint64_t count_call(detail::reader_state& self, const count_tables& counts,
+                                const chain_entry& entry, int cpu, std::uint64_t& last) noexcept {
+    const std::uint64_t now = arch::cycle_counter();
+    // A thread that moved between CPUs with unequal counters could see time run backwards.
+    const std::uint64_t cycles = now > last ? now - last : 0;
+    if (count_duration(self, counts, entry.id, cpu, cycles)) check_longest(entry.name, cycles);
+    last = now;
+    return cycles;
+}
+
+// The whole chain, which is not empty, even after a claim: edge-triggered interrupts merge, so one
+// arrival may stand for several handlers' events.
 template <bool Timed>
 [[gnu::always_inline]] inline walked walk_chain(detail::reader_state& self,
                                                 const count_tables& counts, const chain& handlers,
                                                 pt_regs* regs, int number, int cpu) noexcept {
-    detail::running_handler running{nullptr, nullptr, self.handler};
+    const chain_entry* entry = handlers.entries;
+    const chain_entry* const end = handlers.end;
+    // What no call needs waits in memory.
+    struct : detail::running_handler {
+        const chain* handlers;
+        detail::reader_state* self;
+    } running{{entry, self.handler}, &handlers, &self};
     self.handler = &running;
     handler_check check(self);
-    walked result{0, 0};
-    std::uint64_t claimed = 0;  // bit i: entry i
+    unsigned events = 0;
+    declined_bits declined = 0;
+    std::uint64_t cycles = 0;
     [[maybe_unused]] std::uint64_t last = 0;
     if constexpr (Timed) last = arch::cycle_counter();
-    std::uint64_t bit = 1;
-    const chain_entry* const end = handlers.entries + handlers.count;
-    for (const chain_entry* entry = handlers.entries; entry != end; ++entry, bit <<= 1) {
-        const handler_function function = function_of(*entry);
-        running.name = entry->name;
-        running.function = reinterpret_cast<const void*>(function);
-        check.calls(running.name, running.function);
-        const int handled = function(entry->cookie, regs, number);
+    do {
+        running.code = entry;
+        check.calls(*entry);
+        const int handled = function_of(*entry)(entry->cookie, regs, number);
         check.returned();
-        result.events += static_cast<unsigned>(handled);
-        if (handled != 0) claimed |= bit;
-        if constexpr (Timed) {
-            const std::uint64_t now = arch::cycle_counter();
-            // A thread that moved between CPUs with unequal counters could see time run backwards.
-            const std::uint64_t cycles = now > last ? now - last : 0;
-            if (count_duration(self, counts, entry->id, cpu, cycles)) {
-                check_longest(entry->name, cycles);
-            }
-            result.cycles += cycles;
-            last = now;
-        }
-    }
-    self.handler = running.outer;
-    result.events = events_of(result.events, claimed);
-    count_walk(self, counts, handlers, claimed, cpu);
-    return result;
+        events += static_cast<unsigned>(handled);
+        arch::append_whether_zero(declined, handled);
+        if constexpr (Timed) cycles += count_call(self, counts, *entry, cpu, last);
+    } while (++entry != end);
+    running.self->handler = running.outer;
+    const unsigned claims = count_walk(*running.self, counts, *running.handlers, declined, cpu);
+    return {events_of(events, claims), cycles};
 }
 
 }  // namespace nmircu::interrupt

@@ -34,9 +34,9 @@ void handler_check::put_back() noexcept {
     self_.unlocked_at = outer_unlocked_at_;
 }
 
-void handler_check::note(const char* name, const void* function) noexcept {
-    self_.called_name = name;
-    self_.called_function = function;
+void handler_check::note(const detail::named_code& code) noexcept {
+    self_.called_name = code.name;
+    self_.called_function = code.function;
     // What is there afterwards, the handler has done.
     self_.locked_at = nullptr;
     self_.unlocked_at = nullptr;

@@ -20,9 +20,9 @@ class handler_check {
     handler_check(const handler_check&) = delete;
     handler_check& operator=(const handler_check&) = delete;
 
-    // Around each call. `name` stays valid as long as anybody may report it.
-    void calls(const char* name, const void* function) noexcept {
-        if constexpr (detail::checks_misuse) note(name, function);
+    // Around each call. The name stays valid as long as anybody may report it.
+    void calls(const detail::named_code& code) noexcept {
+        if constexpr (detail::checks_misuse) note(code);
     }
     void returned() noexcept {
         if constexpr (detail::checks_misuse) compare();
@@ -31,7 +31,7 @@ class handler_check {
   private:
     void remember() noexcept;
     void put_back() noexcept;
-    void note(const char* name, const void* function) noexcept;
+    void note(const detail::named_code& code) noexcept;
     void compare() noexcept;
 
     detail::reader_state& self_;

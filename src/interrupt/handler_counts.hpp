@@ -56,27 +56,35 @@ struct count_tables {
     chain_row* chains;
 };
 
-// Of a walk over `handlers`, after it: bit i of `claimed` is set if entry i claimed.
-[[gnu::always_inline]] inline void count_walk(detail::reader_state& self,
-                                              const count_tables& counts, const chain& handlers,
-                                              std::uint64_t claimed, int cpu) noexcept {
+// Of a walk: a bit for each handler asked, the first one's the highest; set if it declined.
+using declined_bits = std::uint64_t;
+
+// After a walk over `handlers`. Returns how many claimed.
+[[gnu::always_inline]] inline unsigned count_walk(detail::reader_state& self,
+                                                  const count_tables& counts, const chain& handlers,
+                                                  declined_bits declined, int cpu) noexcept {
     handler_row& cpu0 = counts.handlers[0];
     if (handlers.count == 1) {
         handler_cell& cell = cpu0.cell[handlers.entries[0].id];
-        add_per_cpu<row_shift>(self, claimed != 0 ? cell.alone_handled : cell.alone_passed, cpu, 1);
-        return;
+        add_per_cpu<row_shift>(self, declined == 0 ? cell.alone_handled : cell.alone_passed, cpu,
+                               1);
+        return declined == 0 ? 1 : 0;
     }
     chain_cell& cell = counts.chains[0].cell[handlers.index];
-    const std::uint64_t everybody = ~std::uint64_t{0} >> (64 - handlers.count);
-    if (claimed == everybody) {
+    if (declined == 0) {
         add_per_cpu<row_shift>(self, cell.all, cpu, 1);
-        return;
+        return handlers.count;
     }
     add_per_cpu<row_shift>(self, cell.other, cpu, 1);
+    unsigned claims = 0;
+    std::uint64_t claimed = ~declined & (~std::uint64_t{0} >> (most_handlers - handlers.count));
     for (; claimed != 0; claimed &= claimed - 1) {
-        const unsigned which = static_cast<unsigned>(__builtin_ctzll(claimed));
-        add_per_cpu<row_shift>(self, cpu0.cell[handlers.entries[which].id].among_handled, cpu, 1);
+        const unsigned from_last = static_cast<unsigned>(__builtin_ctzll(claimed));
+        const chain_entry& claimant = handlers.entries[handlers.count - 1 - from_last];
+        add_per_cpu<row_shift>(self, cpu0.cell[claimant.id].among_handled, cpu, 1);
+        ++claims;
     }
+    return claims;
 }
 
 // Raises `longest` to `cycles`; whether it did. Any context.

@@ -7,7 +7,7 @@
 //   announced           updaters, under lock     remove_later   [HR-3] with [HR-4]; what is to be
 //                                                               published next, or is published
 //   arrays              updaters, under lock     dispatches     a grace period between the two
-//   an entry's function the above; any context   dispatches     [HR-1] with [HR-2]
+//   an entry's called   the above; any context   dispatches     [HR-1] with [HR-2]
 //                       for one that leaves
 //   a record's token    updaters, under lock;    anybody        compare-exchange; the rest of a
 //                       remove_later             record is constant while it has one
@@ -59,7 +59,7 @@ void disarm(chain& handlers, unsigned id) noexcept {
     chain_entry* const entry = find_entry(handlers, id);
     if (entry == nullptr) return;
     // Relaxed: whoever still calls the old function is waited for.
-    __atomic_store_n(&entry->function, handler_function{declined}, __ATOMIC_RELAXED);
+    __atomic_store_n(&entry->called, handler_function{declined}, __ATOMIC_RELAXED);
 }
 
 // What is left of `most_ns` since `start`.
@@ -67,6 +67,10 @@ std::uint64_t rest_of(std::uint64_t most_ns, std::uint64_t start) noexcept {
     if (most_ns == platform::forever_ns) return most_ns;
     const std::uint64_t spent = port::now_ns() - start;
     return spent < most_ns ? most_ns - spent : 0;
+}
+
+detail::named_code named(const char* name, handler_function function) noexcept {
+    return {name, reinterpret_cast<const void*>(function)};
 }
 
 unsigned cell_of(handler_token token) noexcept {
@@ -174,12 +178,13 @@ chain& handler_registry::fresh_copy_locked(unsigned vector) noexcept {
     spare.count = published == nullptr ? 0 : published->count;
     for (unsigned i = 0; i < spare.count; ++i) {
         const chain_entry& from = published->entries[i];
-        spare.entries[i] = {function_of(from), from.cookie, from.name, from.id};
+        spare.entries[i] = {from, function_of(from), from.cookie, from.id};
     }
     return spare;
 }
 
 void handler_registry::publish_locked(unsigned vector, chain& next) noexcept {
+    next.end = next.entries + next.count;
     // [HR-3] release: the array is filled before it is announced. Partner: [HR-4].
     // Weakened: who leaves looks for itself in an array half written.
     vectors_[vector].announced.store(&next, std::memory_order_release);
@@ -235,7 +240,8 @@ registry_result handler_registry::add(const new_handler& what, handler_token& to
         handler.name[i] = what.name[i];
     token = ++registrations_ * most_handlers + id;
     handler.token.store(token, std::memory_order_relaxed);  // whoever has it got it from us
-    insert(next, {what.function, what.cookie, handler.name, id}, what.first);
+    const chain_entry entry{named(handler.name, what.function), what.function, what.cookie, id};
+    insert(next, entry, what.first);
     publish_locked(what.vector, next);
     return registry_result::done;
 }
@@ -247,7 +253,8 @@ registry_result handler_registry::swap(handler_token token, handler_function fun
     if (handler == nullptr) return registry_result::not_registered;
     chain& next = fresh_copy_locked(handler->vector);
     chain_entry* const entry = find_entry(next, cell_of(token));
-    entry->function = function;
+    entry->function = reinterpret_cast<const void*>(function);
+    entry->called = function;
     entry->cookie = cookie;
     publish_locked(handler->vector, next);
     ++handler->generation;
@@ -340,7 +347,7 @@ handler_function handler_registry::handler_of(handler_token token) noexcept {
 // A dispatch names the handler by the name in its record.
 bool handler_registry::cell_runs_here(unsigned id) const noexcept {
     const detail::running_handler* running = platform::this_reader().handler;
-    while (running != nullptr && running->name != records_[id].name)
+    while (running != nullptr && running->code->name != records_[id].name)
         running = running->outer;
     return running != nullptr;
 }

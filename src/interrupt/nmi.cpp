@@ -43,6 +43,21 @@ constinit std::atomic<std::remove_pointer_t<nmi_callback_t>*> nmi_callback{dummy
 // By type. Null: none.
 constinit std::atomic<std::remove_pointer_t<nmi_emergency_t>*> emergency[nmi_type_count];
 
+// What has no name of its own in reports gets one.
+template <class Call>
+[[gnu::always_inline]] inline void call_named(const char* name, const void* function,
+                                              Call&& call) noexcept {
+    detail::reader_state& self = platform::this_reader();
+    const detail::named_code code{name, function};
+    detail::running_handler running{&code, self.handler};
+    self.handler = &running;
+    handler_check check(self);
+    check.calls(code);
+    call();
+    check.returned();
+    self.handler = running.outer;
+}
+
 // These two are rare, or long enough to be called.
 [[gnu::noinline]] unsigned walk_timed(detail::reader_state& self, const chain& handlers,
                                       pt_regs* regs, int cpu) noexcept {
@@ -61,18 +76,11 @@ constinit std::atomic<std::remove_pointer_t<nmi_emergency_t>*> emergency[nmi_typ
     return walk_chain<false>(self, nmi_counts, handlers, regs, cpu, cpu).events;
 }
 
-// It has no name of its own in reports.
 [[gnu::noinline]] unsigned ask_emergency(nmi_emergency_t handler, nmi_type type,
                                          pt_regs* regs) noexcept {
-    detail::reader_state& self = platform::this_reader();
-    detail::running_handler running{"emergency handler", reinterpret_cast<const void*>(handler),
-                                    self.handler};
-    self.handler = &running;
-    handler_check check(self);
-    check.calls(running.name, running.function);
-    const int events = handler(type, regs);
-    check.returned();
-    self.handler = running.outer;
+    int events = 0;
+    call_named("emergency handler", reinterpret_cast<const void*>(handler),
+               [&] { events = handler(type, regs); });
     return static_cast<unsigned>(events);
 }
 
@@ -119,17 +127,10 @@ void take_unknown(const pt_regs* regs, int cpu) noexcept {
     if (policy != nmi_unknown_policy::ignore) report_unknown(regs, cpu, policy);
 }
 
-// The callback has no name of its own in reports.
 int ask_callback(nmi_callback_t callback, pt_regs* regs, int cpu) noexcept {
-    detail::reader_state& self = platform::this_reader();
-    detail::running_handler running{"nmi callback", reinterpret_cast<const void*>(callback),
-                                    self.handler};
-    self.handler = &running;
-    handler_check check(self);
-    check.calls(running.name, running.function);
-    const int handled = callback(regs, cpu);
-    check.returned();
-    self.handler = running.outer;
+    int handled = 0;
+    call_named("nmi callback", reinterpret_cast<const void*>(callback),
+               [&] { handled = callback(regs, cpu); });
     return handled;
 }
 
@@ -178,17 +179,9 @@ template <counting How>
     --self.nmi_depth;
 }
 
-// Named, so that reports can say whose code an NMI is in.
 [[gnu::noinline]] void call_entry(nmi_entry_t function, pt_regs* regs, long error_code) noexcept {
-    detail::reader_state& self = platform::this_reader();
-    detail::running_handler running{"do_nmi", reinterpret_cast<const void*>(function),
-                                    self.handler};
-    self.handler = &running;
-    handler_check check(self);
-    check.calls(running.name, running.function);
-    function(regs, error_code);
-    check.returned();
-    self.handler = running.outer;
+    call_named("do_nmi", reinterpret_cast<const void*>(function),
+               [&] { function(regs, error_code); });
 }
 
 }  // namespace

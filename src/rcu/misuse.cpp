@@ -20,7 +20,8 @@ void name_handler(text_line<>& line, const detail::reader_state& self) noexcept 
         return;
     }
     if (self.handler == nullptr) return;
-    line << ", in handler " << self.handler->name << " (" << self.handler->function << ")";
+    line << ", in handler " << self.handler->code->name << " (" << self.handler->code->function
+         << ")";
 }
 
 // Whether the function that entered the section has returned or was jumped out of: its frame lies

@@ -69,10 +69,15 @@ inline constexpr std::uint64_t one_section = 1;
 // `section >= most_nested_sections`: one more does not fit.
 inline constexpr std::uint64_t most_nested_sections = std::uint64_t{0xffff} << nesting_shift;
 
-// The handler a dispatch is inside, for reports that must name it. Lives on the dispatcher's stack.
-struct running_handler {
+// What an interrupt may be inside, for reports that must name it.
+struct named_code {
     const char* name;
     const void* function;
+};
+
+// The handler that a dispatch is inside, or is about to be. Lives on the dispatcher's stack.
+struct running_handler {
+    const named_code* code;
     running_handler* outer;
 };
 

@@ -139,8 +139,8 @@ void describe_thread(pt_regs* regs, void* out) {
     for (const detail::running_handler* at = who.reader.handler;
          at != nullptr && answer.handlers < rcu_most_stalled_handlers; at = at->outer) {
         rcu_stalled_handler& next = answer.handler[answer.handlers++];
-        copy_text(at->name, next.name, sizeof next.name);
-        next.function = at->function;
+        copy_text(at->code->name, next.name, sizeof next.name);
+        next.function = at->code->function;
     }
 }
 

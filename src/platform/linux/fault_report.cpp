@@ -45,7 +45,8 @@ void report(int signal, const siginfo_t& info, const ucontext_t& context,
     text_line line;
     line << "nmircu: " << name_of(signal) << " (address " << info.si_addr << ") ";
     if (self.handler != nullptr) {
-        line << "in handler " << self.handler->name << " (" << self.handler->function << ")";
+        line << "in handler " << self.handler->code->name << " (" << self.handler->code->function
+             << ")";
     } else {
         line << "in an NMI";
     }

@@ -79,7 +79,8 @@ void refuse(const char* what, const void* caller, const noted_setjmp& target,
     if (self.called_name != nullptr) {
         line << ", in handler " << self.called_name << " (" << self.called_function << ")";
     } else if (self.handler != nullptr) {
-        line << ", in handler " << self.handler->name << " (" << self.handler->function << ")";
+        line << ", in handler " << self.handler->code->name << " (" << self.handler->code->function
+             << ")";
     }
     line << "; its setjmp was called at " << target.called_at << ", "
          << (target.depth == 0 ? "outside sections" : "outside this one")

@@ -69,18 +69,19 @@ void describe_reader(const detail::reader_state& state, copy_memory copy,
     for (unsigned depth = 0; at != nullptr && depth < rcu_most_stalled_handlers; ++depth) {
         detail::running_handler running;
         if (copy(&running, at, sizeof(running)) != sizeof(running)) return;
+        at = running.outer;
+        detail::named_code code;
+        if (copy(&code, running.code, sizeof(code)) != sizeof(code)) return;
         rcu_stalled_handler& handler = out.handler[out.handlers];
-        handler.function = running.function;
+        handler.function = code.function;
         std::size_t length = 0;
-        while (running.name != nullptr && length + 1 < sizeof(handler.name) &&
-               copy(&handler.name[length], running.name + length, 1) == 1 &&
+        while (code.name != nullptr && length + 1 < sizeof(handler.name) &&
+               copy(&handler.name[length], code.name + length, 1) == 1 &&
                handler.name[length] != '\0') {
             ++length;
         }
         handler.name[length] = '\0';
-        // Between the start of a dispatch and its first handler there is none yet.
-        if (running.function != nullptr) ++out.handlers;
-        at = running.outer;
+        ++out.handlers;
     }
 }
 

@@ -27,4 +27,9 @@ namespace nmircu::arch {
 // Address dependencies order loads on Arm; nothing to do.
 [[gnu::always_inline]] inline void dependent_load_barrier() noexcept {}
 
+// bits = bits * 2 + (value == 0).
+[[gnu::always_inline]] inline void append_whether_zero(std::uint64_t& bits, int value) noexcept {
+    bits += bits + (value == 0);
+}
+
 }  // namespace nmircu::arch

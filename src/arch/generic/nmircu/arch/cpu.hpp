@@ -29,4 +29,9 @@ inline void spin_hint() noexcept {}
     nmircu_dependent_load_barrier();
 }
 
+// bits = bits * 2 + (value == 0).
+[[gnu::always_inline]] inline void append_whether_zero(std::uint64_t& bits, int value) noexcept {
+    bits += bits + (value == 0);
+}
+
 }  // namespace nmircu::arch

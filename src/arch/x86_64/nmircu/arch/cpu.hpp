@@ -29,4 +29,10 @@ namespace nmircu::arch {
 // the load that its address depends on.
 [[gnu::always_inline]] inline void dependent_load_barrier() noexcept {}
 
+// bits = bits * 2 + (value == 0): the carry of a comparison with 1 (SDM volume 2, CMP, ADC), which
+// compilers do not find.
+[[gnu::always_inline]] inline void append_whether_zero(std::uint64_t& bits, int value) noexcept {
+    asm("cmpl $1, %1\n\tadcq %0, %0" : "+r"(bits) : "r"(value) : "cc");
+}
+
 }  // namespace nmircu::arch
