@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The clock, on the time-stamp counter. Sources: Intel 8254 data sheet, control word and mode 0;
-// port 0x61 of the PC/AT: bit 0 gates counter 2, bit 5 is its output.
+// port 0x61 of the PC/AT: bit 0 gates counter 2.
 #include "platform/baremetal/clock.hpp"
 
 #include <algorithm>
@@ -16,8 +16,8 @@ namespace nmircu::baremetal {
 namespace {
 
 constexpr std::uint16_t timer_counter_2 = 0x42, timer_control = 0x43, system_control_b = 0x61;
-constexpr std::uint8_t counter_2_mode_0 = 0xb0;
-constexpr std::uint8_t gate_2 = 0x01, speaker = 0x02, output_2 = 0x20;
+constexpr std::uint8_t counter_2_mode_0 = 0xb0, latch_counter_2 = 0x80;
+constexpr std::uint8_t gate_2 = 0x01, speaker = 0x02;
 constexpr std::uint64_t timer_hz = 1'193'182;
 constexpr std::uint64_t measured_ticks = timer_hz / 100;
 
@@ -33,34 +33,37 @@ std::uint64_t scaled(std::uint64_t value, std::uint64_t factor) noexcept {
     return static_cast<std::uint64_t>(wide{value} * factor >> 32);
 }
 
-std::uint64_t cycles_of_the_measurement() noexcept {
-    const auto others = static_cast<std::uint8_t>(inb(system_control_b) & ~(gate_2 | speaker));
-    outb(system_control_b, others);
-    outb(timer_control, counter_2_mode_0);
-    outb(timer_counter_2, measured_ticks & 0xff);
-    outb(timer_counter_2, measured_ticks >> 8);
-    outb(system_control_b, others | gate_2);
-    const std::uint64_t start = arch::cycle_counter();
-    while ((inb(system_control_b) & output_2) == 0)
-        arch::spin_hint();
-    const std::uint64_t cycles = arch::cycle_counter() - start;
-    outb(system_control_b, others);
-    return cycles;
+std::uint16_t read_counter_2() noexcept {
+    outb(timer_control, latch_counter_2);
+    const unsigned low = inb(timer_counter_2);
+    return static_cast<std::uint16_t>(low | static_cast<unsigned>(inb(timer_counter_2)) << 8);
 }
 
-// An emulator, or a machine in its management mode, may be elsewhere for part of one.
-std::uint64_t median_of_measurements() noexcept {
-    std::uint64_t cycles[5];
-    for (std::uint64_t& one : cycles)
-        one = cycles_of_the_measurement();
-    std::sort(cycles, cycles + 5);
-    return cycles[2];
+// Cycles in measured_ticks of the timer, or more: an emulated CPU may be held up between a reading
+// of the one and the other, which are in such an order that this can only add.
+std::uint64_t cycles_of_the_measurement() noexcept {
+    const auto others = static_cast<std::uint8_t>(inb(system_control_b) & ~(gate_2 | speaker));
+    outb(system_control_b, others | gate_2);
+    outb(timer_control, counter_2_mode_0);
+    outb(timer_counter_2, 0xff);
+    outb(timer_counter_2, 0xff);
+    const std::uint64_t start = arch::cycle_counter();
+    const std::uint16_t first = read_counter_2();
+    std::uint16_t ticks = 0;
+    while (ticks < measured_ticks)
+        ticks = static_cast<std::uint16_t>(first - read_counter_2());
+    const std::uint64_t cycles = arch::cycle_counter() - start;
+    outb(system_control_b, others);
+    return cycles * measured_ticks / ticks;
 }
 
 }  // namespace
 
 void start_clock() noexcept {
-    const std::uint64_t cycles = median_of_measurements();
+    // The shortest of some: too long a one would make the clock slow for ever.
+    std::uint64_t cycles = cycles_of_the_measurement();
+    for (unsigned more = 0; more < 4; ++more)
+        cycles = std::min(cycles, cycles_of_the_measurement());
     const std::uint64_t ns = measured_ticks * 1'000'000'000 / timer_hz;
     ns_per_cycle = (ns << 32) / cycles;
     cycles_per_ns = (cycles << 32) / ns;

@@ -74,9 +74,13 @@ void end_of_interrupt() noexcept {
 }
 
 void measure_local_timer() noexcept {
+    constexpr std::uint64_t ms_ns = 1'000'000;
+    const std::uint64_t start = now_ns();
     at(TIMER_INITIAL_COUNT) = ~0u;
-    delay_ns(1'000'000);
-    timer_ticks_per_ms = ~0u - at(TIMER_CURRENT_COUNT);
+    delay_ns(ms_ns);
+    const std::uint64_t ticks = ~0u - at(TIMER_CURRENT_COUNT);
+    const std::uint64_t took = now_ns() - start;  // more, if an emulated CPU was held up
+    timer_ticks_per_ms = ticks * ms_ns / took;
     at(TIMER_INITIAL_COUNT) = 0;
 }
 
