@@ -39,6 +39,8 @@
 // that returned false because of it; the item can be queued again there, and its flush returns.
 //
 // Cost: docs/figures.md.
+//
+// Source. Linux: include/linux/irq_work.h, kernel/irq_work.c.
 #pragma once
 
 #include <atomic>

@@ -49,6 +49,9 @@
 // raises them first.
 //
 // Cost: docs/figures.md.
+//
+// Sources. Linux: include/linux/interrupt.h, include/linux/irqflags.h, kernel/irq/manage.c.
+// Signals: POSIX.1-2017, volume XSH, section 2.4.
 #pragma once
 
 #include <cstdint>

@@ -45,6 +45,9 @@
 // parent's interrupt sources.
 //
 // Cost: docs/figures.md.
+//
+// Sources. Linux: arch/x86/kernel/nmi.c, arch/x86/include/asm/nmi.h, Documentation/RCU/NMI-RCU.rst.
+// The interrupt: Intel SDM volume 3, section 6.7. Signals: POSIX.1-2017, volume XSH, section 2.4.
 #pragma once
 
 #include <atomic>
@@ -328,7 +331,7 @@ void nmi_set_longest_allowed(std::uint64_t ns) noexcept;
 //
 // From then on a fault (SIGSEGV, SIGBUS, SIGFPE, SIGILL) inside a handler is reported on stderr
 // with the handler's name before it ends the program; only for those of the four whose action is
-// the default one at the first call, and not at all with NMIRCU_FAULT_REPORTS=0 in the environment.
+// the default one at a call of this, and not at all with NMIRCU_FAULT_REPORTS=0 in the environment.
 int nmi_attach() noexcept;
 
 // Raises an NMI on the calling thread (handled before it returns, unless the thread has the signal

@@ -38,6 +38,8 @@
 // ("lock": nothing breaks, but an object may be lost that nobody retires.)
 //
 // Cost: docs/figures.md. dereference is one load, with a barrier on Alpha only.
+//
+// Sources. Linux: include/linux/rcupdate.h, Documentation/RCU/rcu_dereference.rst.
 #pragma once
 
 #include <atomic>

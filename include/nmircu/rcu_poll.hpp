@@ -18,6 +18,8 @@
 //
 // Cost. rcu_poll_start and rcu_poll_state are a fence and a load, and the former wakes the
 // reclaimer thread (rcu_retire.hpp) if it sleeps; rcu_poll_passed is a load.
+//
+// Source. Linux: get_state_synchronize_rcu and its kin, include/linux/rcutree.h.
 #pragma once
 
 #include <cstdint>

@@ -47,6 +47,9 @@
 // deleter takes longer stays in the child as it is.
 //
 // Cost: docs/figures.md.
+//
+// Sources. [saferecl.rcu] of the C++26 working draft; Linux: call_rcu and rcu_barrier,
+// kernel/rcu/tree.c.
 #pragma once
 
 #include <memory>

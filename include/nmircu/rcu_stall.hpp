@@ -28,6 +28,8 @@
 //
 // Cost. Nothing until the limit has passed; then some microseconds per thread, and up to 100 ms of
 // waiting for answers.
+//
+// Sources. Linux: kernel/rcu/tree_stall.h, Documentation/RCU/stallwarn.rst.
 #pragma once
 
 #include <cstdint>
