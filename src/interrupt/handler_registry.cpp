@@ -41,14 +41,22 @@ chain_entry* find_entry(chain& handlers, unsigned id) noexcept {
     return nullptr;
 }
 
+// Not of an array that is published, or may be walked: it is not written again.
+void set_count(chain& handlers, unsigned count) noexcept {
+    handlers.count = count;
+    handlers.end = handlers.entries + count;
+}
+
 void erase(chain& handlers, chain_entry* entry) noexcept {
-    chain_entry* const last = handlers.entries + --handlers.count;
+    set_count(handlers, handlers.count - 1);
+    chain_entry* const last = handlers.entries + handlers.count;
     for (; entry != last; ++entry)
         *entry = entry[1];
 }
 
 void insert(chain& handlers, const chain_entry& entry, bool first) noexcept {
-    unsigned at = handlers.count++;
+    unsigned at = handlers.count;
+    set_count(handlers, at + 1);
     for (; first && at != 0; --at)
         handlers.entries[at] = handlers.entries[at - 1];
     handlers.entries[at] = entry;
@@ -175,7 +183,7 @@ chain& handler_registry::fresh_copy_locked(unsigned vector) noexcept {
     const unsigned which = published == &arrays[0] ? 1 : 0;
     chain& spare = arrays[which];
     spare.index = 2 * vector + which;
-    spare.count = published == nullptr ? 0 : published->count;
+    set_count(spare, published == nullptr ? 0 : published->count);
     for (unsigned i = 0; i < spare.count; ++i) {
         const chain_entry& from = published->entries[i];
         spare.entries[i] = {from, function_of(from), from.cookie, from.id};
@@ -184,7 +192,6 @@ chain& handler_registry::fresh_copy_locked(unsigned vector) noexcept {
 }
 
 void handler_registry::publish_locked(unsigned vector, chain& next) noexcept {
-    next.end = next.entries + next.count;
     // [HR-3] release: the array is filled before it is announced. Partner: [HR-4].
     // Weakened: who leaves looks for itself in an array half written.
     vectors_[vector].announced.store(&next, std::memory_order_release);

@@ -92,7 +92,7 @@ std::uint64_t blocked_by(std::uint32_t thread) noexcept {
 bool copy_from(std::uint64_t address, void* out, std::size_t bytes) noexcept {
     iovec to{out, bytes};
     iovec from{reinterpret_cast<void*>(address), bytes};
-    return ::syscall(SYS_process_vm_readv, ::getpid(), &to, 1, &from, 1, 0) ==
+    return ::syscall(SYS_process_vm_readv, ::getpid(), &to, 1ul, &from, 1ul, 0ul) ==
            static_cast<long>(bytes);
 }
 
