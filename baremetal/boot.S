@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * From the loader to C++: the Multiboot header; the first CPU from protected to 64-bit mode; the
- * others from real mode. Sources: Multiboot Specification 0.6.96; SDM volume 3, sections 9.8.5
- * (IA-32e mode) and 8.4.4 (MP initialisation).
+ * others from real mode. Sources: Multiboot Specification 0.6.96; SDM volume 3, sections 10.8.5
+ * (IA-32e mode) and 9.4.4 (MP initialisation).
  */
 #include "baremetal/layout.h"
 #include "platform/baremetal/layout.h"
@@ -23,6 +23,28 @@
 #define PAGE_WRITABLE 0x002
 #define PAGE_UNCACHED 0x010
 #define PAGE_LARGE 0x080
+
+/* All but CR0; the same in 16 and in 32 bits. */
+    .macro prepare_long_mode
+    movl $CR4_PAE, %eax
+    movl %eax, %cr4
+    movl $pml4, %eax
+    movl %eax, %cr3
+    movl $IA32_EFER, %ecx
+    rdmsr
+    orl $(EFER_LME + EFER_SCE), %eax
+    wrmsr
+    .endm
+
+    .macro load_data_segments
+    movl $SELECTOR_DATA, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    xorl %eax, %eax
+    movl %eax, %fs
+    movl %eax, %gs
+    .endm
 
     .section .multiboot, "a"
     .balign 4
@@ -79,14 +101,7 @@ boot_start:
     addl $8, %edi
     loop 4b
 
-    movl $CR4_PAE, %eax
-    movl %eax, %cr4
-    movl $pml4, %eax
-    movl %eax, %cr3
-    movl $IA32_EFER, %ecx
-    rdmsr
-    orl $(EFER_LME + EFER_SCE), %eax
-    wrmsr
+    prepare_long_mode
     movl %cr0, %eax
     orl $(CR0_PG + CR0_WP + CR0_PE), %eax
     movl %eax, %cr0
@@ -115,13 +130,7 @@ no_long_mode_text:
 
     .code64
 boot_64:
-    movl $SELECTOR_DATA, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    xorl %eax, %eax
-    movl %eax, %fs
-    movl %eax, %gs
+    load_data_segments
     movl %ebp, %edi
     movl %esi, %esi
     xorl %ebp, %ebp
@@ -140,14 +149,7 @@ trampoline:
     xorw %ax, %ax
     movw %ax, %ds
     lgdtl TRAMPOLINE + boot_gdt_pointer_low - trampoline
-    movl $CR4_PAE, %eax
-    movl %eax, %cr4
-    movl $pml4, %eax
-    movl %eax, %cr3
-    movl $IA32_EFER, %ecx
-    rdmsr
-    orl $(EFER_LME + EFER_SCE), %eax
-    wrmsr
+    prepare_long_mode
     movl $(CR0_PG + CR0_WP + CR0_PE + 0x10), %eax
     movl %eax, %cr0
     ljmpl $SELECTOR_CODE, $application_cpu_64
@@ -160,13 +162,7 @@ trampoline_end:
     .code64
     /* On the stack of its first thread, with its area in RDI. */
 application_cpu_64:
-    movl $SELECTOR_DATA, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    xorl %eax, %eax
-    movl %eax, %fs
-    movl %eax, %gs
+    load_data_segments
     movl starting_cpu_area, %edi
     leal CPU_NMI_STACKS(%rdi), %esp
     xorl %ebp, %ebp

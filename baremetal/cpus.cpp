@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// INIT, SIPI, SIPI: SDM volume 3, section 8.4.4.1; the trampoline is in boot.S.
+// INIT, SIPI, SIPI: SDM volume 3, section 9.4.4.1; the trampoline is in boot.S.
 #include "baremetal/cpus.hpp"
 
 #include <nmircu/arch/cpu.hpp>

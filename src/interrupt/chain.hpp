@@ -29,7 +29,7 @@ struct chain_entry : detail::named_code {
 };
 
 struct chain {
-    const chain_entry* end;  // of a published one
+    const chain_entry* end;  // entries + count
     unsigned count;
     unsigned index;  // cell of handler_counts.hpp
     chain_entry entries[most_handlers];

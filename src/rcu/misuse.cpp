@@ -4,6 +4,7 @@
 // program stops. Each message names where the function was called, and the other end. Any context.
 #include <nmircu/detail/misuse.hpp>
 
+#include "platform/handler_name.hpp"
 #include "platform/text.hpp"
 #include "rcu/engine.hpp"
 
@@ -12,17 +13,6 @@ namespace nmircu::rcu {
 namespace {
 
 using platform::text_line;
-
-void name_handler(text_line<>& line, const detail::reader_state& self) noexcept {
-    // Of the two, the one that is there also after the handler was left by longjmp.
-    if (self.called_name != nullptr) {
-        line << ", in handler " << self.called_name << " (" << self.called_function << ")";
-        return;
-    }
-    if (self.handler == nullptr) return;
-    line << ", in handler " << self.handler->code->name << " (" << self.handler->code->function
-         << ")";
-}
 
 // Whether the function that entered the section has returned or was jumped out of: its frame lies
 // below this one, further than a call or two of library code. Stacks grow down; what is far away is
@@ -56,7 +46,7 @@ void require_outside_sections(const detail::reader_state& self, const char* what
     text_line line;
     line << "nmircu: " << what << " called at " << caller
          << " inside a read-side critical section entered at " << self.entered_at;
-    name_handler(line, self);
+    platform::name_handler(line, self);
     line << "; it would wait for itself. " << instead;
     if (entering_frame_is_gone(self)) {
         line << ". (The function that entered it is not active any more: it returned without "
@@ -139,7 +129,7 @@ void require_no_handler(const char* what, const void* caller) noexcept {
     text_line line;
     line << "nmircu: " << what << " called at " << caller << " inside an "
          << (self.nmi_depth != 0 ? "NMI" : "IRQ");
-    rcu::name_handler(line, self);
+    platform::name_handler(line, self);
     line << "; it locks, allocates or blocks, and is for threads outside handlers only";
     port::panic(line.c_str());
 }

@@ -4,6 +4,25 @@
  */
 #include "platform/baremetal/layout.h"
 
+/* What interrupt_common has pushed. */
+    .macro pop_saved
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rdi
+    popq %rsi
+    popq %rbp
+    popq %rbx
+    popq %rdx
+    popq %rcx
+    popq %rax
+    .endm
+
     .text
     .globl interrupt_stubs, interrupt_common, interrupt_common_end
 
@@ -72,21 +91,7 @@ return_with_iret:
     testl %r12d, %r12d
     jnz put_gs_back
 interrupt_restore:
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rdi
-    popq %rsi
-    popq %rbp
-    popq %rbx
-    popq %rdx
-    popq %rcx
-    popq %rax
+    pop_saved
     addq $16, %rsp
     iretq
 
@@ -112,7 +117,7 @@ write_r13_to_gs:
 
     /* RFLAGS and RIP go where the interrupted code's stack ends: nobody has anything below, and of
      * this frame only what has been read. Then POPF and RET do what IRET would have done. The
-     * resume flag is lost (SDM volume 3, section 17.3.1.1): who sets an instruction breakpoint
+     * resume flag is lost (SDM volume 3, section 18.3.1.1): who sets an instruction breakpoint
      * inside an NMI disables it when it has been hit. */
 return_without_iret:
     movq REGS_RIP(%rsp), %rcx
@@ -128,21 +133,7 @@ return_without_iret:
     testl %r12d, %r12d
     jz 1f
     call write_r13_to_gs
-1:  popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rdi
-    popq %rsi
-    popq %rbp
-    popq %rbx
-    popq %rdx
-    popq %rcx
-    popq %rax
+1:  pop_saved
     popq %rsp                       /* what lies at REGS_VECTOR */
     popfq
     ret

@@ -13,6 +13,20 @@
  */
 #include "platform/baremetal/layout.h"
 
+/* What nmi_entry has saved, and the stack as the processor left it. */
+    .macro restore_saved
+    movq 32(%rsp), %r11
+    movq 40(%rsp), %r10
+    movq 48(%rsp), %r9
+    movq 56(%rsp), %r8
+    movq 64(%rsp), %rdi
+    movq 72(%rsp), %rsi
+    movq 96(%rsp), %rdx
+    movq 104(%rsp), %rcx
+    movq 112(%rsp), %rax
+    addq $REGS_RIP, %rsp
+    .endm
+
     .text
     .globl nmi_entry, nmi_entry_end, nmi_exit_begin, nmi_exit_end, nmi_iret, nmi_repeat
 
@@ -65,16 +79,7 @@ nmi_exit_begin:
     cmpq $0, %gs:CPU_NMI_LATCHED    /* and CPU_NMI_GS_IS_FOREIGN, behind it */
     jne latched_or_foreign_gs
 nmi_restore:
-    movq 32(%rsp), %r11
-    movq 40(%rsp), %r10
-    movq 48(%rsp), %r9
-    movq 56(%rsp), %r8
-    movq 64(%rsp), %rdi
-    movq 72(%rsp), %rsi
-    movq 96(%rsp), %rdx
-    movq 104(%rsp), %rcx
-    movq 112(%rsp), %rax
-    addq $REGS_RIP, %rsp
+    restore_saved
 nmi_iret:
     iretq
 
@@ -163,16 +168,7 @@ interrupted_an_nmi:
     leaq CPU_NMI_TOP_B - REGS_BYTES(%rcx), %rax
 1:  movq %rax, REGS_RSP(%rsp)
 nmi_restore_inner:
-    movq 32(%rsp), %r11
-    movq 40(%rsp), %r10
-    movq 48(%rsp), %r9
-    movq 56(%rsp), %r8
-    movq 64(%rsp), %rdi
-    movq 72(%rsp), %rsi
-    movq 96(%rsp), %rdx
-    movq 104(%rsp), %rcx
-    movq 112(%rsp), %rax
-    addq $REGS_RIP, %rsp
+    restore_saved
     iretq
 
 nmi_entry_end:

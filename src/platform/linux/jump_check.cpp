@@ -17,6 +17,7 @@
 #include <nmircu/detail/reader.hpp>
 #include <nmircu/platform/port.hpp>
 
+#include "platform/handler_name.hpp"
 #include "platform/text.hpp"
 
 namespace nmircu::platform {
@@ -76,12 +77,7 @@ void refuse(const char* what, const void* caller, const noted_setjmp& target,
     line << "nmircu: " << what << " called at " << caller
          << " leaves the read-side critical section entered at "
          << (target.depth == 0 || self.locked_at == nullptr ? self.entered_at : self.locked_at);
-    if (self.called_name != nullptr) {
-        line << ", in handler " << self.called_name << " (" << self.called_function << ")";
-    } else if (self.handler != nullptr) {
-        line << ", in handler " << self.handler->code->name << " (" << self.handler->code->function
-             << ")";
-    }
+    name_handler(line, self);
     line << "; its setjmp was called at " << target.called_at << ", "
          << (target.depth == 0 ? "outside sections" : "outside this one")
          << ". The section would stay open, and every grace period wait for it. Leave it first";
