@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 
 #include <nmircu/platform/port.hpp>
@@ -34,9 +36,29 @@ struct attributes {
     attributes& operator=(const attributes&) = delete;
 };
 
-void* run(void* function) {
-    reinterpret_cast<void (*)()>(function)();
+struct beginning {
+    void (*function)();
+    std::atomic<std::uint32_t> begun{0};
+};
+
+void* run(void* argument) {
+    beginning& mine = *static_cast<beginning*>(argument);
+    void (*const function)() = mine.function;
+    std::atomic<std::uint32_t>& begun = mine.begun;
+    // [THREAD-1] What is read above is read before the creator may let go of it; weaker, it could
+    // be read when it is gone. Partner: [THREAD-2]. Waking an address that is gone wakes nobody.
+    begun.store(1, std::memory_order_release);
+    port::wake_all(begun);
+    function();
     return nullptr;
+}
+
+// Until the thread is past its own beginning, in which libraries allocate: AddressSanitizer's
+// allocator does not keep its locks over a fork, and whoever starts us may fork next.
+void wait_until_begun(beginning& thread) noexcept {
+    // [THREAD-2] The thread has read what goes when this returns. Partner: [THREAD-1].
+    while (thread.begun.load(std::memory_order_acquire) == 0)
+        port::wait(thread.begun, 0, forever_ns);
 }
 
 // Everything that the program's own handlers might be meant for.
@@ -57,10 +79,13 @@ bool port::start_thread(void (*function)(), const char* name) noexcept {
     const sigset_t blocked = signals_of_others();
     sigset_t before;
     libc.set_mask(SIG_SETMASK, &blocked, &before);
+    beginning shared{function};
     pthread_t thread;
-    const bool created =
-        pthread_create(&thread, &wanted.value, run, reinterpret_cast<void*>(function)) == 0;
-    if (created) pthread_setname_np(thread, name);
+    const bool created = pthread_create(&thread, &wanted.value, run, &shared) == 0;
+    if (created) {
+        pthread_setname_np(thread, name);
+        wait_until_begun(shared);
+    }
     libc.set_mask(SIG_SETMASK, &before, nullptr);
     return created;
 }
