@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include <nmi/commands/command_line.hpp>
 #include <nmi/commands/options.hpp>
 #include <nmi/complaint.hpp>
 #include <nmi/file_text.hpp>
@@ -71,6 +72,23 @@ int detach(const detach_options& options) {
                       options.pid, size_text(answer[0]), size_text(answer[1])),
           attempt);
     return exit_ok;
+}
+
+void add_attach(command_line& line) {
+    CLI::App& command = *line.app.add_subcommand(
+        "attach", "Put an agent into a running program, so that handlers can be loaded.");
+    const auto options = std::make_shared<attach_options>();
+    add_pid(command, options->pid);
+    add_seccomp(command, options->filters);
+    command.callback([&line, options] { line.chosen = [options] { return attach(*options); }; });
+}
+
+void add_detach(command_line& line) {
+    CLI::App& command = *line.app.add_subcommand(
+        "detach", "Unload every handler of a program and take the agent out again.");
+    const auto options = std::make_shared<detach_options>();
+    add_pid(command, options->pid);
+    command.callback([&line, options] { line.chosen = [options] { return detach(*options); }; });
 }
 
 }  // namespace nmircu::command

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The command line as values; arguments.cpp makes them from argv.
+// The command line as values; each verb makes its own from argv (command_line.hpp).
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 //
 // nmi load, nmi swap, nmi unload: one request to the agent of a running program each. Whatever can
 // be found wrong without the program is found before it is disturbed.
+#include <nmi/commands/command_line.hpp>
 #include <nmi/commands/load_request.hpp>
 #include <nmi/commands/options.hpp>
 #include <nmi/complaint.hpp>
@@ -62,6 +63,44 @@ int unload(const unload_options& options) {
         expect_ok(connection.request({"unload", options.name}, slow_deadline), attempt);
     if (!answer.empty() && !answer[0].empty()) say(answer[0]);
     return exit_ok;
+}
+
+void add_load(command_line& line) {
+    CLI::App& command = *line.app.add_subcommand(
+        "load", "Load a handler into a running program; attach to it first, if it has no agent.");
+    const auto options = std::make_shared<load_options>();
+    const auto module = std::make_shared<std::string>();
+    add_pid(command, options->pid);
+    add_seccomp(command, options->filters);
+    command.add_option("MODULE", *module, module_help)->required()->type_name("");
+    add_source_options(command, options->source);
+    command.callback([&line, options, module] {
+        options->module = parse_module_spec(*module);
+        line.chosen = [options] { return load(*options); };
+    });
+}
+
+void add_swap(command_line& line) {
+    CLI::App& command = *line.app.add_subcommand(
+        "swap", "Replace a loaded handler: every interrupt is seen by the old one or the new one.");
+    const auto options = std::make_shared<swap_options>();
+    const auto module = std::make_shared<std::string>();
+    add_pid(command, options->pid);
+    command.add_option("NAME", options->name, "the handler to replace")->required()->type_name("");
+    command.add_option("MODULE", *module, module_help)->required()->type_name("");
+    command.callback([&line, options, module] {
+        options->module = parse_module_spec(*module);
+        line.chosen = [options] { return swap(*options); };
+    });
+}
+
+void add_unload(command_line& line) {
+    CLI::App& command = *line.app.add_subcommand(
+        "unload", "Take a handler out of a program; when this returns, its code is gone.");
+    const auto options = std::make_shared<unload_options>();
+    add_pid(command, options->pid);
+    command.add_option("NAME", options->name, "the handler")->required()->type_name("");
+    command.callback([&line, options] { line.chosen = [options] { return unload(*options); }; });
 }
 
 }  // namespace nmircu::command

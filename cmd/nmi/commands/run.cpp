@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <nmi/commands/command_line.hpp>
 #include <nmi/commands/options.hpp>
 #include <nmi/commands/report.hpp>
 #include <nmi/commands/session.hpp>
@@ -80,6 +81,28 @@ void write_pid_file(const run_options& options, int pid) {
     }
 }
 
+// CLI11 knows nothing of words that are not ours.
+class run_formatter : public CLI::Formatter {
+  public:
+    std::string make_usage(const CLI::App*, std::string) const override {
+        return "Usage: nmi run [OPTIONS] [--] PROGRAM ARGUMENTS...\n";
+    }
+};
+
+void settle(run_options& options, const std::vector<std::string>& modules) {
+    if (options.words.empty()) fail(exit_usage, "run what? try nmi run PROGRAM ARGUMENTS...");
+    for (const std::string& text : modules) {
+        if (text == "none") {
+            options.no_module = true;
+        } else {
+            options.modules.push_back(parse_module_spec(text));
+        }
+    }
+    if (options.no_module && !options.modules.empty()) {
+        fail(exit_usage, "-m none and another -m do not go together; try one of them");
+    }
+}
+
 }  // namespace
 
 int run(const run_options& options) {
@@ -99,6 +122,40 @@ int run(const run_options& options) {
     signal(SIGPIPE, SIG_IGN);  // nobody may be left to read the report; the status still counts
     const bool reported = report(options, program.seen(), result);
     return status == 0 && !reported ? exit_error : status;
+}
+
+void add_run(command_line& line) {
+    CLI::App& command = *line.app.add_subcommand(
+        "run", "Start PROGRAM with handlers loaded; when it has ended, say what they saw.");
+    command.formatter(std::make_shared<run_formatter>());
+    line.takes_program["run"] = program_begins::at_first_word;
+    const auto options = std::make_shared<run_options>();
+    const auto modules = std::make_shared<std::vector<std::string>>();
+    command
+        .add_option(
+            "-m,--module", *modules,
+            std::string(module_help) + ";\nmay be repeated; none: load nothing (default: profiler)")
+        ->type_name("MODULE")
+        ->take_all()
+        ->expected(1)
+        ->allow_extra_args(false);
+    add_source_options(command, options->source);
+    command
+        .add_option("-o,--output", options->output,
+                    "BASENAME.svg becomes a flame graph of the samples,\nBASENAME.folded their "
+                    "stacks (default profile)")
+        ->type_name("BASENAME");
+    command.add_option("--report", options->report_file, "receives the tables instead of stderr")
+        ->type_name("FILE");
+    command
+        .add_option("--pid-file", options->pid_file,
+                    "receives PROGRAM's process number once its handlers\nare loaded")
+        ->type_name("FILE");
+    command.callback([&line, options, modules] {
+        options->words = line.program;
+        settle(*options, *modules);
+        line.chosen = [options] { return run(*options); };
+    });
 }
 
 }  // namespace nmircu::command

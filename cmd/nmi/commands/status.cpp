@@ -3,6 +3,7 @@
 // nmi status: what is loaded in a running program and what came of it, as a table or as JSON.
 #include <cstdio>
 
+#include <nmi/commands/command_line.hpp>
 #include <nmi/commands/options.hpp>
 #include <nmi/complaint.hpp>
 #include <nmi/output/status_json.hpp>
@@ -23,6 +24,15 @@ int status(const status_options& options) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     if (std::fflush(stdout) != 0) fail(exit_error, "{}: cannot write it out; try > FILE", attempt);
     return exit_ok;
+}
+
+void add_status(command_line& line) {
+    CLI::App& command =
+        *line.app.add_subcommand("status", "Show the handlers of a program and what they counted.");
+    const auto options = std::make_shared<status_options>();
+    add_pid(command, options->pid);
+    command.add_flag("--json", options->json, "for scripts");
+    command.callback([&line, options] { line.chosen = [options] { return status(*options); }; });
 }
 
 }  // namespace nmircu::command
