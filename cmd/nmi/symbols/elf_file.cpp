@@ -115,4 +115,11 @@ std::vector<elf_file::section> elf_file::sections() const {
     return found;
 }
 
+bool decompress(const elf_file::section& section, std::uint64_t most_bytes) {
+    if ((section.header.sh_flags & SHF_COMPRESSED) == 0) return true;
+    GElf_Chdr header;
+    return gelf_getchdr(section.handle, &header) != nullptr && header.ch_size <= most_bytes &&
+           elf_compress(section.handle, 0, 0) > 0;
+}
+
 }  // namespace nmircu::command

@@ -63,4 +63,8 @@ class elf_file {
     GElf_Ehdr header_{};
 };
 
+// Decompresses a compressed section in place. False if that fails or would take more than
+// `most_bytes`.
+bool decompress(const elf_file::section& section, std::uint64_t most_bytes);
+
 }  // namespace nmircu::command

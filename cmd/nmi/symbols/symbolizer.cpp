@@ -9,34 +9,17 @@
 #include <filesystem>
 
 #include <cxxabi.h>
-#include <fcntl.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <nmi/symbols/call_site.hpp>
+#include <nmi/symbols/mapped_file.hpp>
 
 namespace nmircu::command {
 namespace {
 
 std::string file_name(const std::string& path) {
     return path.starts_with('[') ? path : std::filesystem::path(path).filename().string();
-}
-
-// The vdso is the same in every process, so ours stands in for the program's.
-std::unique_ptr<elf_file> open_vdso() {
-    auto* image = reinterpret_cast<char*>(getauxval(AT_SYSINFO_EHDR));
-    if (image == nullptr) return nullptr;
-    GElf_Ehdr header;
-    std::memcpy(&header, image, sizeof header);
-    const std::size_t size = header.e_shoff + std::size_t{header.e_shnum} * header.e_shentsize;
-    return elf_file::in_memory({image, size});
-}
-
-std::unique_ptr<elf_file> open_mapped(const mapped_object& object) {
-    if (object.path == "[vdso]") return open_vdso();
-    if (!object.file) return nullptr;
-    return elf_file::open(unique_fd(fcntl(object.file.get(), F_DUPFD_CLOEXEC, 0)));
 }
 
 std::unique_ptr<elf_file> open_debug_file(const std::string& root, const std::string& build_id) {
@@ -53,16 +36,6 @@ struct symbolizer::opened_object {
     unsigned machine = EM_NONE;
     std::vector<elf_segment> segments;
     std::unique_ptr<symbol_table> symbols;  // none if the object cannot be read
-
-    [[nodiscard]] std::optional<std::uint64_t> address_of(std::uint64_t file_offset) const {
-        for (const elf_segment& segment : segments) {
-            if (segment.executable && file_offset >= segment.file_offset &&
-                file_offset - segment.file_offset < segment.file_bytes) {
-                return file_offset - segment.file_offset + segment.address;
-            }
-        }
-        return std::nullopt;
-    }
 };
 
 symbolizer::symbolizer(const std::vector<mapped_object>& objects, std::string debug_root)
@@ -92,7 +65,7 @@ function_name symbolizer::find(const code_place& place) {
         return {object.name.starts_with('[') ? object.name : fmt::format("[{}]", object.name),
                 object.name};
     }
-    const std::optional<std::uint64_t> address = object.address_of(place.file_offset);
+    const std::optional<std::uint64_t> address = code_address(object.segments, place.file_offset);
     if (!address) return {fmt::format("[{}]", object.name), object.name};
     const std::optional<symbol_table::function> found = object.symbols->find(*address);
     if (!found) return {fmt::format("[{}]", object.name), object.name};
