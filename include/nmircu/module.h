@@ -90,20 +90,78 @@ struct nmi_host {
 };
 
 enum nmi_record_kind {
-    NMI_RECORD_SAMPLE = 1, /* struct nmi_sample */
+    NMI_RECORD_SAMPLE = 1,      /* struct nmi_sample */
+    NMI_RECORD_REPEAT = 2,      /* struct nmi_repeat */
+    NMI_RECORD_STACK = 3,       /* struct nmi_stack_sample */
+    NMI_RECORD_THREAD_NAME = 4, /* struct nmi_thread_name */
     NMI_RECORD_FIRST_FREE = 1024
 };
 
-/* A profiler's record. Little-endian, as the machine; addresses innermost first. */
-struct nmi_sample {
-    uint64_t time_ns;       /* CLOCK_MONOTONIC */
-    uint32_t thread_id;     /* gettid(2) */
-    uint32_t cpu;           /* CPU that took the interrupt */
-    uint32_t address_count; /* 1..1024 */
-    uint32_t flags;         /* NMI_SAMPLE_* */
-    uint64_t addresses[];
-};
+/* Records are little-endian, as the machine. Times are CLOCK_MONOTONIC in nanoseconds, thread_id is
+ * gettid(2), cpu is the CPU that took the interrupt. Rings are one per CPU: the records of a thread
+ * that moved come out of them in another order than they went in, and time_ns tells the true one.
+ *
+ * What a sample's flags say: bits 0 to 15 what kind of sample it is, bits 16 to 31 how many further
+ * interrupts were merged into this one (a timer's overruns, ticks that found the thread waiting for
+ * a CPU; 65535 and more are 65535). So a sample weighs 1 + NMI_SAMPLE_MERGED(flags): only with
+ * these weights are shares right at rates above what the kernel can deliver. */
 #define NMI_SAMPLE_TRUNCATED 1u /* the walk stopped at its limit of frames */
+#define NMI_SAMPLE_OFF_CPU 2u   /* the thread was blocked when it was interrupted */
+#define NMI_SAMPLE_UNWOUND_BADLY                                      \
+    4u /* the walk ended before the outermost frame of the stack, and \
+          not at its limit: code without frame pointers, mostly */
+#define NMI_SAMPLE_MERGED_SHIFT 16
+#define NMI_SAMPLE_MERGED(flags) ((uint32_t)(flags) >> NMI_SAMPLE_MERGED_SHIFT)
+
+/* A profiler's record: where a thread was and who had called it there. */
+struct nmi_sample {
+    uint64_t time_ns;
+    uint32_t thread_id;
+    uint32_t cpu;
+    uint32_t address_count; /* 1..1024 */
+    uint32_t flags;         /* NMI_SAMPLE_* and merged interrupts */
+    uint64_t addresses[];   /* innermost first: the interrupted instruction, return addresses */
+};
+
+/* The thread has not run since its last sample, so it still is where that one found it: count that
+ * sample `count` times more. Written instead of interrupting a thread that sleeps, which would wake
+ * it. The sample meant is the thread's latest of before time_ns, of either kind. */
+struct nmi_repeat {
+    uint64_t time_ns; /* of the last look that is counted here */
+    uint32_t thread_id;
+    uint32_t count; /* at least 1 */
+    uint32_t flags; /* NMI_SAMPLE_OFF_CPU: as the sample's */
+    uint32_t reserved;
+};
+
+/* A sample whose callers are still to be found: the registers and a slice of the stack, for an
+ * unwinder that has the program's DWARF call frame information. */
+struct nmi_stack_sample {
+    uint64_t time_ns;
+    uint32_t thread_id;
+    uint32_t cpu;
+    uint32_t flags;          /* as of nmi_sample; TRUNCATED: the stack goes on behind the slice */
+    uint32_t register_count; /* 17 on x86-64, 33 on AArch64 */
+    uint64_t stack_pointer;  /* address of the first byte of the slice; at or above the red zone */
+    uint32_t stack_bytes;    /* 0..32768 */
+    uint32_t reserved;
+    /* In the order of the DWARF register numbers of the machine's psABI.
+     * x86-64: rax rdx rcx rbx rsi rdi rbp rsp r8..r15 and, as the return address column 16, rip.
+     * AArch64: x0..x30, sp (31) and pc (32).
+     * Behind the last register, stack_bytes of the stack from stack_pointer upwards. */
+    uint64_t registers[];
+};
+
+/* What a thread is called, told by itself; for those that end before anybody can look. */
+struct nmi_thread_name {
+    uint64_t time_ns;
+    uint32_t thread_id;
+    uint32_t flags; /* NMI_THREAD_FIRST */
+    char name[16];  /* as prctl(PR_GET_NAME): ends with a NUL; any bytes */
+};
+#define NMI_THREAD_FIRST                                                     \
+    1u /* the thread's first since a handler was loaded; so if the thread_id \
+          was seen before in such a record, it was another thread's */
 
 /* One `key=value` given on the command line. Both are valid only during init. */
 struct nmi_argument {

@@ -235,6 +235,7 @@ void session::close_books() {
     if (!rings_) return;
 
     rings_->drain_after_death([this](const ring::record& found) { recorder_.take(found); });
+    recorder_.finish();
     result_.unfinished = rings_->unfinished();
     result_.corrupt_rings = rings_->corrupt_rings();
     // The rings outlive the program, so these counts are final whatever it died of.

@@ -21,13 +21,19 @@ std::uint32_t call_tree::child(std::uint32_t parent, std::uint32_t place) {
     return at->second;
 }
 
-void call_tree::add(std::uint32_t thread, std::span<const code_place> places) {
+std::uint32_t call_tree::add(std::uint32_t thread, std::span<const code_place> places,
+                             std::uint64_t weight) {
     std::uint32_t at = child(no_node, thread);
     for (auto place = places.rbegin(); place != places.rend(); ++place) {
         at = child(at, number_of(*place));
     }
-    ++nodes_[at].samples;
-    ++samples_;
+    add_again(at, weight);
+    return at;
+}
+
+void call_tree::add_again(std::uint32_t which, std::uint64_t weight) {
+    nodes_[which].samples += weight;
+    samples_ += weight;
 }
 
 void call_tree::for_each_stack(const visitor& visit) const {

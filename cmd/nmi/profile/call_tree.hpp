@@ -16,8 +16,12 @@ namespace nmircu::command {
 
 class call_tree {
   public:
-    // One sample of thread `thread`; places innermost first.
-    void add(std::uint32_t thread, std::span<const code_place> places);
+    // A sample of thread `thread` that counts for `weight` samples; places innermost first. Returns
+    // what to give to add_again.
+    std::uint32_t add(std::uint32_t thread, std::span<const code_place> places,
+                      std::uint64_t weight = 1);
+    // The sample of which `add` returned `which` counts for that many more.
+    void add_again(std::uint32_t which, std::uint64_t weight);
 
     [[nodiscard]] std::uint64_t samples() const { return samples_; }
 
