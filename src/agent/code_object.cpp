@@ -4,6 +4,7 @@
 #include <agent/code_object.hpp>
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -159,6 +160,14 @@ std::string code_object::unload() {
     if (copy_ >= 0 && left.empty()) close(copy_);
     copy_ = -1;
     return left;
+}
+
+void code_object::keep_number() const {
+    if (copy_ < 0) return;
+    const int some = open("/", O_PATH | O_CLOEXEC);
+    if (some == copy_) return;
+    dup3(some, copy_, O_CLOEXEC);
+    close(some);
 }
 
 void hold_loads() {

@@ -30,6 +30,10 @@ class code_object {
     // still mapped. Idempotent.
     std::string unload();
 
+    // In the child of a fork, in a new table of descriptors: nothing else gets the number by which
+    // the loader knows this object.
+    void keep_number() const;
+
     [[nodiscard]] const struct nmi_module& module() const { return *module_; }
     [[nodiscard]] const std::string& path() const { return path_; }
 

@@ -17,6 +17,7 @@
 
 #include <nmircu/platform/port.hpp>
 
+#include <agent/follow.hpp>
 #include <agent/host.hpp>
 #include <agent/listener.hpp>
 #include <agent/own_files.hpp>
@@ -31,6 +32,7 @@ namespace {
 // Per CPU; taken only as it is written. Room for two seconds of a busy CPU's samples at 1 kHz.
 constexpr std::uint64_t ring_bytes = std::uint64_t{1} << 20;
 constexpr std::uint32_t most_rings = 1024;
+constexpr std::uint64_t second = 1'000'000'000;
 constexpr std::uint64_t goodbye_ns = std::uint64_t{finish_deadline_ms + 1000} * 1'000'000;
 
 // The control thread is woken by a signal it blocks and reads from a descriptor: the one kind of
@@ -50,7 +52,9 @@ constinit std::atomic<bool> is_fork_of_agent{false};
 char socket_path_text[128];  // written before `gates.ready` opens; empty: no socket
 int channel_to_take = -1;    // the rest: written before the threads are started
 std::uint64_t scan_every_ns = 0;
+origin came_from = origin::program;
 executor* worker = nullptr;
+module_table* modules = nullptr;  // in the child of a fork, its parent's
 
 // Who wakes the control thread holds this, so that it is there to be woken.
 constinit pthread_mutex_t waking = PTHREAD_MUTEX_INITIALIZER;
@@ -111,30 +115,49 @@ void end_worker() {
 }
 
 // Serves until somebody asks the agent to leave.
-void serve() {
-    const file_table table = leave_shared_files(channel_to_take);
-    module_table modules([](const std::function<void()>& call) { worker->on_control(call); });
+void serve(int channel) {
     server_files files{};
-    files.channel = take_channel(table);
+    files.channel = channel;
     files.wake = make_wake_file();
     files.rings = make_rings();
     files.listener = make_listener();
-    server loop(files, gates, *worker, modules, scan_every_ns);
-    if (files.listener >= 0 || files.channel >= 0) {
-        loop.run();
-    } else {
-        gates.ready.open();  // nobody can ever reach this one
-    }
+    server loop(files, gates, *worker, *modules, scan_every_ns);
+    if (came_from == origin::fork) modules->resume_source();
+    if (files.listener >= 0 || files.channel >= 0) loop.run();
     remove_socket();  // first: nobody finds us any more
+    end_worker();
+}
+
+void call_on_control(const std::function<void()>& call) {
+    worker->on_control(call);
+}
+
+// Takes the place of the parent's table. What it holds has the numbers of descriptors in it, which
+// only a table of our own has room for.
+bool inherit_modules(file_table table) {
+    module_table* const parents = std::exchange(modules, new module_table(call_on_control));
+    return came_from == origin::program || (table == file_table::own && modules->inherit(*parents));
+}
+
+void serve_or_leave() {
+    const file_table table = leave_shared_files(channel_to_take);
+    const bool whole = inherit_modules(table);
+    int channel = take_channel(table);
+    if (whole && channel < 0 && follows()) channel = connect_to_recorder();
+    if (channel >= 0 || (whole && !follows())) return serve(channel);
+    follow(nullptr);
     end_worker();
 }
 
 void control_main() {
     set_control_thread(static_cast<int>(syscall(SYS_gettid)));
-    serve();
+    serve_or_leave();
+    delete std::exchange(modules, nullptr);
+    follow(nullptr);
     rings().release();
     set_control_thread(0);
     process.store(0, std::memory_order_relaxed);
+    gates.ready.open();  // if nobody could ever reach this one
     gates.start.open();
     gates.finish.open();
     // [AG-5] release: all of this agent has gone before the next one begins.
@@ -170,6 +193,7 @@ start_result start_control(const control_settings& settings, create_function cre
     }
     channel_to_take = settings.channel;
     scan_every_ns = settings.scan_every_ns;
+    came_from = settings.from;
     socket_path_text[0] = '\0';
     gates.ready.reset();
     gates.start.reset();
@@ -186,8 +210,15 @@ void wait_for_control() {
     gates.ready.wait();
 }
 
+void wait_briefly_for_control() {
+    gates.ready.wait_until(platform::port::now_ns() + second);
+}
+
 void wait_for_start() {
-    if (channel_to_take >= 0) gates.start.wait();
+    if (channel_to_take >= 0) return gates.start.wait();
+    if (!follows()) return;
+    gates.start.wait_until(platform::port::now_ns() +
+                           std::uint64_t{follow_deadline_ms} * 1'000'000);
 }
 
 bool has_control() noexcept {

@@ -16,8 +16,11 @@
 
 #include <agent/code_object.hpp>
 #include <agent/control.hpp>
+#include <agent/follow.hpp>
 #include <agent/host.hpp>
 #include <agent/interpose_signals.hpp>
+
+#include "platform/linux/sources.hpp"
 
 namespace nmircu::agent {
 namespace {
@@ -32,10 +35,20 @@ void after_fork_in_parent() {
     release_loads();
 }
 
+// Its samples begin here, for the source runs when this returns. What is loaded was inherited.
+void begin_in_fork() {
+    rings().release();
+    const control_settings settings{-1, scan_interval_ns(), origin::fork};
+    if (start_control(settings, libcs_pthread_create) == start_result::started) {
+        wait_briefly_for_control();
+    }
+}
+
 void after_fork_in_child() {
     const int saved_errno = errno;
     release_loads();
     forget_control();
+    if (follows()) begin_in_fork();
     errno = saved_errno;
 }
 
@@ -85,6 +98,7 @@ void prepare_process(threads_start how) {
     // The program's stderr is the program's: what these would say is in the status.
     nmi_set_unknown_policy(nmi_unknown_policy::ignore);
     nmi_set_longest_allowed(0);
+    platform::watch_forks();  // first, so that a source can start in our child handler
     pthread_atfork(hold_loads, after_fork_in_parent, after_fork_in_child);
 }
 

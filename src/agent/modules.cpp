@@ -172,6 +172,7 @@ std::optional<refusal> module_table::start_source(const platform::source_setting
         return refusal{failure::source_failed, "cannot interrupt the program: " + failed,
                        "try another source or rate"};
     }
+    settings_ = settings;
     text = describe_source(platform::current_source());
     return std::nullopt;
 }
@@ -193,6 +194,7 @@ std::optional<refusal> module_table::publish(entry& fresh,
 }
 
 message module_table::load(const message& request) {
+    const change under_way(*this);
     platform::source_settings settings;
     if (request.size() < 4 || !read_settings(request, settings)) {
         return error_reply(malformed("load takes PATH RATE SOURCE key=value..."));
@@ -227,6 +229,7 @@ message module_table::load(const message& request) {
 }
 
 message module_table::swap(const message& request) {
+    const change under_way(*this);
     if (request.size() < 3) return error_reply(malformed("swap takes NAME PATH key=value..."));
     const std::string& name = request[1];
     entry* const which = find(name);
@@ -262,6 +265,7 @@ message module_table::swap(const message& request) {
 }
 
 message module_table::unload(const message& request) {
+    const change under_way(*this);
     if (request.size() != 2) return error_reply(malformed("unload takes NAME"));
     entry* const which = find(request[1]);
     if (which == nullptr) {
@@ -272,6 +276,7 @@ message module_table::unload(const message& request) {
 }
 
 message module_table::detach() {
+    const change under_way(*this);
     std::string left;
     while (!entries_.empty()) {
         const std::string one = unload_entry(*entries_.back());
@@ -343,6 +348,20 @@ std::vector<module_row> module_table::loaded() {
 std::vector<module_row> module_table::retired() {
     const std::lock_guard held(lock_);
     return retired_;
+}
+
+bool module_table::inherit(module_table& parents) {
+    if (parents.changing_.load(std::memory_order_relaxed)) return false;  // this is a fork's child
+    settings_ = parents.settings_;
+    entries_ = std::move(parents.entries_);
+    for (const auto& one : entries_)
+        one->code->keep_number();
+    return true;
+}
+
+void module_table::resume_source() {
+    std::string unused;
+    if (!entries_.empty()) start_source(settings_, unused);
 }
 
 void module_table::stop_for_good() {

@@ -12,6 +12,7 @@
 // dlopen, dlclose and the source need the control thread, and are handed to it (own_files.hpp).
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -52,6 +53,13 @@ class module_table {
     // Unloads every module.
     message detach();
 
+    // In the child of a fork, once: takes over the modules of the parent's table. False, and
+    // nothing of it is known: the fork came in the middle of a change. On the control thread, whose
+    // descriptors are its own.
+    bool inherit(module_table& parents);
+    // Starts the source that the parent had. On the control thread.
+    void resume_source();
+
     // Any thread, any time. `loaded` waits for an update of the chain that is under way, so for its
     // grace period too.
     std::vector<module_row> loaded();
@@ -68,6 +76,20 @@ class module_table {
     };
     using arguments = std::vector<std::string>;
 
+    // While the worker changes anything below.
+    class change {
+      public:
+        explicit change(module_table& table) : table_(table) { set(true); }
+        change(const change&) = delete;
+        change& operator=(const change&) = delete;
+        ~change() { set(false); }
+
+      private:
+        // Relaxed: a fork looks at it, and the kernel orders that.
+        void set(bool on) { table_.changing_.store(on, std::memory_order_relaxed); }
+        module_table& table_;
+    };
+
     [[nodiscard]] entry* find(const std::string& name);
     std::optional<refusal> bring_in(code_object& code, const arguments& given);
     std::string send_away(code_object& code);
@@ -81,7 +103,9 @@ class module_table {
     void drop(const entry* which);
 
     on_control run_on_control_;
-    bool stopped_ = false;  // control thread only
+    bool stopped_ = false;                // control thread only
+    platform::source_settings settings_;  // of the last source; the same
+    std::atomic<bool> changing_{false};
 
     // The worker writes, anybody reads; held for moments.
     std::mutex lock_;

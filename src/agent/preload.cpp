@@ -18,6 +18,7 @@
 
 #include <agent/control.hpp>
 #include <agent/entry.hpp>
+#include <agent/follow.hpp>
 #include <agent/protocol.hpp>
 
 #include "platform/linux/signal_tag.hpp"
@@ -99,13 +100,18 @@ bool is_interposed() {
     if (!is_interposed()) return;  // entry.cpp has the beginning of that one
     const int saved_errno = errno;
     const int channel = take_channel_variable();
-    forget_preload();
+    follow(std::getenv(follow_variable));
     prepare_process(threads_start::are_seen);
     unblock_nmis();
     const bool started =
         start_control({channel, scan_interval_ns()}, libcs_pthread_create) == start_result::started;
     if (started) wait_for_control();
     if (channel >= 0) close(channel);  // the control thread has its own
+    if (!started) follow(nullptr);
+    if (!follows()) {
+        unsetenv(follow_variable);
+        forget_preload();
+    }
     if (started) wait_for_start();
     errno = saved_errno;
 }

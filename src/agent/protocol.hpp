@@ -24,6 +24,8 @@
 //                                    memory not shared with its file. text: as of swap
 //   status                         ok, then one field per line of the table below
 //   finish                         ok: the command has read everything; the program may end
+//   follow PATH                    ok: from now on forks of the program connect to the socket PATH;
+//                                    an empty PATH: no more
 //
 //   exiting                        the one message that is no reply: sent once, on the channel of
 //                                  `nmi run` only, when the program has reached its exit; the
@@ -51,6 +53,12 @@
 // environment variable below, the number of a connected socket; there it waits for `start` before
 // main, and at exit for `finish` (two seconds at the most; not at all once the peer is gone).
 // The variable and our entry of LD_PRELOAD are removed from the environment before main.
+//
+// Children. With the path of a recorder's socket in follow_variable, which stays in the environment
+// as the entry of LD_PRELOAD does, a program that has no channel of its own connects there, and
+// that is its channel; so do its forks, with the modules they have inherited. A program waits there
+// for `start` follow_deadline_ms at the most, a fork not at all. Where nobody listens the program
+// goes on without an agent, and both leave the environment.
 #pragma once
 
 #include <cstddef>
@@ -63,9 +71,11 @@ namespace nmircu::agent {
 
 inline constexpr const char* version_text = "1";
 inline constexpr const char* channel_variable = "NMI_AGENT_CHANNEL";
+inline constexpr const char* follow_variable = "NMI_AGENT_FOLLOW";
 inline constexpr std::uint32_t most_message_bytes = 65536;
 inline constexpr int message_deadline_ms = 5000;
 inline constexpr int finish_deadline_ms = 2000;
+inline constexpr int follow_deadline_ms = 3000;
 // After that long a load, swap or unload is answered `busy`; it goes on all the same.
 inline constexpr int operation_deadline_ms = 10000;
 

@@ -10,6 +10,7 @@
 
 #include <nmircu/platform/port.hpp>
 
+#include <agent/follow.hpp>
 #include <agent/listener.hpp>
 #include <agent/own_files.hpp>
 #include <agent/status.hpp>
@@ -140,6 +141,9 @@ void server::answer(connection& peer, const message& request) {
     } else if (verb == "start") {
         peer.send({"ok"}, -1, now_ns_);  // first: the program may be short
         gates_.start.open();
+    } else if (verb == "follow" && request.size() == 2) {
+        follow(request[1].c_str());
+        peer.send({"ok"}, -1, now_ns_);
     } else if (verb == "finish") {
         finish(peer);
     } else if (verb == "status") {

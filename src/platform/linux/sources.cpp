@@ -229,6 +229,12 @@ std::vector<unreachable_thread> unreachable_locked(const source_state& s) {
     return out;
 }
 
+void watch_forks_locked(source_state& s) {
+    if (s.watches_forks) return;
+    ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    s.watches_forks = true;
+}
+
 }  // namespace
 
 std::string start_source(const source_settings& settings, int excluded_tid) {
@@ -239,10 +245,7 @@ std::string start_source(const source_settings& settings, int excluded_tid) {
     const source_lock held;
     source_state& s = state();
     if (s.running) return "an interrupt source is already running: stop it first";
-    if (!s.watches_forks) {
-        ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-        s.watches_forks = true;
-    }
+    watch_forks_locked(s);
     reset_source_counts();
     s.rate_hz = settings.rate_hz;
     s.excluded_tid = excluded_tid;
@@ -253,6 +256,11 @@ std::string start_source(const source_settings& settings, int excluded_tid) {
     s.owner_pid = ::getpid();
     scan_locked(s, list_threads(), held.mask_before());
     return {};
+}
+
+void watch_forks() {
+    const source_lock held;
+    watch_forks_locked(state());
 }
 
 void stop_source() {

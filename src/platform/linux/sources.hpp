@@ -80,6 +80,10 @@ std::string start_source(const source_settings& settings, int excluded_tid);
 // its way may still arrive. Idempotent.
 void stop_source();
 source_status current_source();
+// Sees to it that a fork's child starts without a source of its parent's. start_source does so,
+// too; this is for whoever has fork handlers that are to run before these (prepare) and after
+// (child).
+void watch_forks();
 
 // Covers threads that appeared and forgets those that ended since the last call. The owner of the
 // source calls it a few times a second. Looks up the blocked signals of at most 64 threads a call,
