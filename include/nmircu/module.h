@@ -38,6 +38,8 @@ extern "C" {
 /* The interrupted registers. Opaque; read them through the host table. */
 struct pt_regs;
 
+struct nmi_periodic; /* below */
+
 /* Work for a thread, queued by a handler. Zero but for `function` before it is first queued; from
  * then on the core's. What the handler has queued has run before exit is called; an item that
  * queues itself has to stop when exit has been called, and then runs a last time before the module
@@ -87,6 +89,44 @@ struct nmi_host {
     int (*defer_start)(void);
     /* (nmi) Queues the item. 0: it was queued already, and its function has not begun. */
     int (*defer)(struct nmi_deferred* item);
+
+    /* (nmi) The number this NMI was asked for with, enum nmi_request; 0: it came from a source. A
+     * handler that samples returns 0 to those that were asked for. */
+    uint32_t (*requested)(const struct pt_regs* regs);
+    /* (thread, nmi) Raises an NMI on a thread of this process. 0, or an errno value: ESRCH, there
+     * is no such thread; EAGAIN, too many signals pending; EBUSY, the program has taken the signal
+     * for itself. A thread with an NMI on its way gets that one only, so an answer that does not
+     * come is asked for again. Wakes a thread that sleeps: docs/nmi.md says which calls see EINTR.
+     */
+    int (*interrupt_thread)(uint32_t thread_id, uint32_t number);
+    /* (thread) In init, once: that much memory (1..2^30 bytes), zero, taken only as it is written.
+     * Whoever asks the agent for `memory NAME` may read it, also after the program has ended. NULL:
+     * the system refused. Goes after exit has returned. Blocks. */
+    void* (*shared_memory)(uint64_t bytes);
+    /* (thread) In init, once: see struct nmi_periodic. Returns what `begin` returned, or -1: the
+     * system refused. Blocks. */
+    int (*periodic_start)(const struct nmi_periodic* what);
+};
+
+/* Who asked for an NMI. */
+enum nmi_request {
+    NMI_REQUEST_BACKTRACE = 1,
+    NMI_REQUEST_WATCHDOG = 2,
+    NMI_REQUEST_FIRST_FREE = 1024
+};
+
+/* Something that a module does again and again, on a thread of its own ("nmi-periodic"): every
+ * signal blocked, hidden from interrupts and dumps, 256 KiB of stack. It has descriptors of its
+ * own: at its beginning the program's 2, and none besides; so the program cannot close or hand on
+ * what `begin` opens. The last call has returned before the module's handler is taken out (on a
+ * swap: before exit is called). */
+struct nmi_periodic {
+    uint32_t interval_us; /* 100..60,000,000, from the end of one call to the next */
+    uint32_t reserved;    /* 0 */
+    /* (thread) First, while init waits. Not 0: no thread after all. May be null. */
+    int (*begin)(void);
+    /* (thread) May block; whoever unloads the module waits for it. */
+    void (*tick)(void);
 };
 
 enum nmi_record_kind {

@@ -11,6 +11,7 @@
 
 #include <nmircu/module.h>
 
+#include <agent/module_resources.hpp>
 #include <agent/refusal.hpp>
 
 namespace nmircu::agent {
@@ -36,6 +37,9 @@ class code_object {
 
     [[nodiscard]] const struct nmi_module& module() const { return *module_; }
     [[nodiscard]] const std::string& path() const { return path_; }
+
+    // What the module has asked for; empty again before `unload`.
+    module_resources given;
 
   private:
     std::optional<refusal> map(int file);

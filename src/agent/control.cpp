@@ -53,6 +53,7 @@ char socket_path_text[128];  // written before `gates.ready` opens; empty: no so
 int channel_to_take = -1;    // the rest: written before the threads are started
 std::uint64_t scan_every_ns = 0;
 origin came_from = origin::program;
+create_function create_thread = nullptr;
 executor* worker = nullptr;
 module_table* modules = nullptr;  // in the child of a fork, its parent's
 
@@ -135,7 +136,8 @@ void call_on_control(const std::function<void()>& call) {
 // Takes the place of the parent's table. What it holds has the numbers of descriptors in it, which
 // only a table of our own has room for.
 bool inherit_modules(file_table table) {
-    module_table* const parents = std::exchange(modules, new module_table(call_on_control));
+    module_table* const parents =
+        std::exchange(modules, new module_table(call_on_control, create_thread));
     return came_from == origin::program || (table == file_table::own && modules->inherit(*parents));
 }
 
@@ -149,7 +151,7 @@ void serve_or_leave() {
     end_worker();
 }
 
-void control_main() {
+void control_main(void*) {
     set_control_thread(static_cast<int>(syscall(SYS_gettid)));
     serve_or_leave();
     delete std::exchange(modules, nullptr);
@@ -165,7 +167,7 @@ void control_main() {
     state.store(life::none, std::memory_order_release);
 }
 
-void worker_main() {
+void worker_main(void*) {
     worker->run();
     worker_gone.open();
 }
@@ -173,11 +175,11 @@ void worker_main() {
 bool start_threads(create_function create) {
     worker = new executor(wake_control);
     worker_gone.reset();
-    if (start_own_thread("nmi-worker", worker_main, create) != 0) {
+    if (start_own_thread("nmi-worker", worker_main, nullptr, create) != 0) {
         delete std::exchange(worker, nullptr);
         return false;
     }
-    if (start_own_thread("nmi-agent", control_main, create) == 0) return true;
+    if (start_own_thread("nmi-agent", control_main, nullptr, create) == 0) return true;
     end_worker();
     return false;
 }
@@ -192,6 +194,7 @@ start_result start_control(const control_settings& settings, create_function cre
         return start_result::occupied;
     }
     channel_to_take = settings.channel;
+    create_thread = create;
     scan_every_ns = settings.scan_every_ns;
     came_from = settings.from;
     socket_path_text[0] = '\0';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The host table; see host.hpp. Everything here runs in handlers.
+// The host table; see host.hpp. Everything defined here runs in handlers.
 #include <agent/host.hpp>
 
 #include <time.h>
@@ -13,6 +13,9 @@
 #include <nmircu/deferred.hpp>
 #include <nmircu/nmi.hpp>
 
+#include <agent/module_resources.hpp>
+
+#include "platform/linux/signal_vector.hpp"
 #include "platform/linux/stack_walk.hpp"
 
 namespace nmircu::agent {
@@ -66,6 +69,13 @@ int host_defer(nmi_deferred* item) noexcept {
     return detail::queue_deferred(*reinterpret_cast<core_item*>(item)) ? 1 : 0;
 }
 
+std::uint32_t host_requested(const pt_regs* regs) noexcept {
+    return platform::requested_number(regs);
+}
+int host_interrupt_thread(std::uint32_t thread_id, std::uint32_t number) noexcept {
+    return platform::request_nmi(static_cast<int>(thread_id), number);
+}
+
 constexpr nmi_host table{.abi = NMI_MODULE_ABI,
                          .bytes = sizeof(nmi_host),
                          .instruction_pointer = host_instruction_pointer,
@@ -77,7 +87,11 @@ constexpr nmi_host table{.abi = NMI_MODULE_ABI,
                          .thread_id = host_thread_id,
                          .now_ns = host_now_ns,
                          .defer_start = host_defer_start,
-                         .defer = host_defer};
+                         .defer = host_defer,
+                         .requested = host_requested,
+                         .interrupt_thread = host_interrupt_thread,
+                         .shared_memory = resource_offer::memory,
+                         .periodic_start = resource_offer::start_periodic};
 
 }  // namespace
 

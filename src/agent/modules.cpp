@@ -123,7 +123,8 @@ unsigned cpu_count() {
 
 }  // namespace
 
-module_table::module_table(on_control run) : run_on_control_(std::move(run)) {}
+module_table::module_table(on_control run, create_function create)
+    : run_on_control_(std::move(run)), create_(create) {}
 
 // Only the worker changes entries_, and it alone calls this.
 module_table::entry* module_table::find(const std::string& name) {
@@ -135,20 +136,32 @@ module_table::entry* module_table::find(const std::string& name) {
 
 // Runs the init of loaded code; if that refuses, nothing is left of it.
 std::optional<refusal> module_table::bring_in(code_object& code, const arguments& given) {
-    std::optional<refusal> refused = initialise(code, given);
+    std::optional<refusal> refused;
+    {
+        const resource_offer offer(code.given, run_on_control_, create_);
+        refused = initialise(code, given);
+    }
     if (refused) {
+        code.given.ticks.stop();
         deferred_flush_all();
-        run_on_control_([&] { code.unload(); });
+        run_on_control_([&] {
+            code.given.memory.release();
+            code.unload();
+        });
     }
     return refused;
 }
 
 std::string module_table::send_away(code_object& code) {
+    code.given.ticks.stop();
     deferred_flush_all();  // nobody queues any more
     if (code.module().exit != nullptr) code.module().exit();
     deferred_flush_all();  // not even an item of itself
     std::string left;
-    run_on_control_([&] { left = code.unload(); });
+    run_on_control_([&] {
+        code.given.memory.release();
+        left = code.unload();
+    });
     return left;
 }
 
@@ -188,6 +201,7 @@ std::optional<refusal> module_table::publish(entry& fresh,
                        "unload another one first"};
     }
     std::optional<refusal> refused;
+    if (!fresh.wants_source) return std::nullopt;
     run_on_control_([&] { refused = start_source(settings, text); });
     if (refused) static_cast<void>(fresh.handler.remove());
     return refused;
@@ -196,7 +210,8 @@ std::optional<refusal> module_table::publish(entry& fresh,
 message module_table::load(const message& request) {
     const change under_way(*this);
     platform::source_settings settings;
-    if (request.size() < 4 || !read_settings(request, settings)) {
+    const bool wants_source = request.size() < 4 || request[3] != "none";
+    if (request.size() < 4 || (wants_source && !read_settings(request, settings))) {
         return error_reply(malformed("load takes PATH RATE SOURCE key=value..."));
     }
     auto fresh = std::make_unique<entry>();
@@ -206,6 +221,7 @@ message module_table::load(const message& request) {
     run_on_control_([&] { refused = code.load(request[1]); });
     if (refused) return error_reply(*refused);
 
+    fresh->wants_source = wants_source;
     fresh->name = code.module().name;
     if (find(fresh->name) != nullptr) {
         run_on_control_([&] { code.unload(); });
@@ -291,9 +307,16 @@ message module_table::detach() {
             one_line(left)};
 }
 
+bool module_table::is_last_with_source(const entry& which) const {
+    return which.wants_source &&
+           std::none_of(entries_.begin(), entries_.end(),
+                        [&](const auto& one) { return one.get() != &which && one->wants_source; });
+}
+
 // Empty, or why its code is still mapped.
 std::string module_table::unload_entry(entry& which) {
-    if (entries_.size() == 1) run_on_control_([] { platform::stop_source(); });
+    which.code->given.ticks.stop();
+    if (is_last_with_source(which)) run_on_control_([] { platform::stop_source(); });
     retire(take_out(which));
     const std::string left = send_away(*which.code);
     drop(&which);
@@ -354,14 +377,26 @@ bool module_table::inherit(module_table& parents) {
     if (parents.changing_.load(std::memory_order_relaxed)) return false;  // this is a fork's child
     settings_ = parents.settings_;
     entries_ = std::move(parents.entries_);
-    for (const auto& one : entries_)
+    for (const auto& one : entries_) {
         one->code->keep_number();
+        one->code->given.forked();
+    }
     return true;
 }
 
 void module_table::resume_source() {
     std::string unused;
-    if (!entries_.empty()) start_source(settings_, unused);
+    const bool wanted = std::any_of(entries_.begin(), entries_.end(),
+                                    [](const auto& one) { return one->wants_source; });
+    if (wanted) start_source(settings_, unused);
+}
+
+int module_table::memory_of(const std::string& name) {
+    const std::lock_guard held(lock_);
+    for (const auto& one : entries_) {
+        if (one->name == name) return one->code->given.memory.file();
+    }
+    return -1;
 }
 
 void module_table::stop_for_good() {

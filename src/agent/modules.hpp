@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The modules of this process: load, swap, unload, and what is known of them. Each is a chain
-// handler of the core with a code object behind it; the interrupt source runs while there is one.
+// handler of the core with a code object behind it; the interrupt source runs while there is one
+// that was not loaded without (SOURCE none: its NMIs are asked for).
 //
 //   load     dlopen, init, publish, start the source if it was the first
 //   swap     dlopen, init, exchange and wait, exit of the old one, dlclose
@@ -22,6 +23,7 @@
 #include <nmircu/nmi.hpp>
 
 #include <agent/code_object.hpp>
+#include <agent/module_resources.hpp>
 #include <agent/refusal.hpp>
 
 #include "platform/linux/sources.hpp"
@@ -38,10 +40,8 @@ struct module_row {
 
 class module_table {
   public:
-    // Runs a function on the control thread and returns when it is done.
-    using on_control = std::function<void(const std::function<void()>&)>;
-
-    explicit module_table(on_control run);
+    // `create` makes threads.
+    module_table(on_control run, create_function create);
     module_table(const module_table&) = delete;
     module_table& operator=(const module_table&) = delete;
 
@@ -65,6 +65,10 @@ class module_table {
     std::vector<module_row> loaded();
     std::vector<module_row> retired();
 
+    // The memory of the module of that name; -1: it has none, or there is no such module. On the
+    // control thread, which alone closes it.
+    int memory_of(const std::string& name);
+
     // From now on no source is started; the one that runs is stopped. On the control thread.
     void stop_for_good();
 
@@ -73,6 +77,7 @@ class module_table {
         std::string name;
         std::unique_ptr<code_object> code;
         nmi_handler handler;
+        bool wants_source = true;
     };
     using arguments = std::vector<std::string>;
 
@@ -102,7 +107,10 @@ class module_table {
     void retire(module_row row);
     void drop(const entry* which);
 
-    on_control run_on_control_;
+    [[nodiscard]] bool is_last_with_source(const entry& which) const;
+
+    const on_control run_on_control_;
+    const create_function create_;
     bool stopped_ = false;                // control thread only
     platform::source_settings settings_;  // of the last source; the same
     std::atomic<bool> changing_{false};

@@ -21,7 +21,8 @@ constexpr std::size_t stack_bytes = std::size_t{256} << 10;
 
 struct thread_start {
     char name[16];
-    void (*function)();
+    void (*function)(void*);
+    void* argument;
 };
 
 void* run(void* argument) {
@@ -31,7 +32,7 @@ void* run(void* argument) {
     pthread_setname_np(pthread_self(), own.name);
     const auto self = static_cast<int>(syscall(SYS_gettid));
     platform::hide_thread(self);
-    own.function();
+    own.function(own.argument);
     platform::show_thread(self);
     return nullptr;
 }
@@ -44,8 +45,9 @@ std::size_t enough_stack() {
 
 }  // namespace
 
-int start_own_thread(const char* name, void (*function)(), create_function create) noexcept {
-    auto* start = new thread_start{{}, function};
+int start_own_thread(const char* name, void (*function)(void*), void* argument,
+                     create_function create) noexcept {
+    auto* start = new thread_start{{}, function, argument};
     std::strncpy(start->name, name, sizeof start->name - 1);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);

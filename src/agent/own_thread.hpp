@@ -12,7 +12,8 @@ namespace nmircu::agent {
 // must not see these threads.
 using create_function = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 
-// Starts a thread that runs `function` and ends. Returns 0 or an errno value.
-int start_own_thread(const char* name, void (*function)(), create_function create) noexcept;
+// Starts a thread that runs `function(argument)` and ends. Returns 0 or an errno value.
+int start_own_thread(const char* name, void (*function)(void*), void* argument,
+                     create_function create) noexcept;
 
 }  // namespace nmircu::agent

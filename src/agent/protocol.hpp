@@ -14,7 +14,7 @@
 //                                                    text: one line on the source chosen, or empty
 //                                    PATH must be absolute. A second handler takes the source that
 //                                    runs: another RATE is refused, and so is another SOURCE but
-//                                    auto
+//                                    auto. none: no source is started for it, or kept running
 //   swap NAME PATH k=v...          ok, name, text    text: one line if something of the old handler
 //                                    could not be unmapped, or empty
 //   unload NAME                    ok, text          text: as of swap
@@ -22,6 +22,11 @@
 //                                    agent ends: its socket, its threads, its shared memory. What
 //                                    stays is its own object, in bytes: of address space, and in
 //                                    memory not shared with its file. text: as of swap
+//   memory NAME                    ok, and the module's memory as SCM_RIGHTS, to be read only
+//   interrupt NUMBER TID...        ok, count, and a field "TID\tERRNO" for each thread that could
+//                                    not be signalled (2000 at the most). One NMI on each of the
+//                                    TIDs that are threads of the program, without TIDs on all;
+//                                    count: how many. NUMBER, from 1: struct nmi_host's `requested`
 //   status                         ok, then one field per line of the table below
 //   finish                         ok: the command has read everything; the program may end
 //   follow PATH                    ok: from now on forks of the program connect to the socket PATH;

@@ -14,6 +14,7 @@
 #include <agent/listener.hpp>
 #include <agent/own_files.hpp>
 #include <agent/status.hpp>
+#include <agent/thread_requests.hpp>
 
 namespace nmircu::agent {
 namespace {
@@ -138,6 +139,10 @@ void server::answer(connection& peer, const message& request) {
         peer.send({"ok", version_text, std::to_string(getpid())}, -1, now_ns_);
     } else if (verb == "rings") {
         send_rings(peer);
+    } else if (verb == "memory") {
+        send_memory(peer, request);
+    } else if (verb == "interrupt") {
+        peer.send(interrupt_threads(request), -1, now_ns_);
     } else if (verb == "start") {
         peer.send({"ok"}, -1, now_ns_);  // first: the program may be short
         gates_.start.open();
@@ -166,6 +171,15 @@ void server::send_rings(connection& peer) {
     if (files_.rings >= 0) return peer.send({"ok"}, files_.rings, now_ns_);
     peer.send(error_reply({failure::internal, "the program could not make its rings",
                            "it may be out of memory or descriptors"}),
+              -1, now_ns_);
+}
+
+void server::send_memory(connection& peer, const message& request) {
+    const int file = request.size() == 2 ? modules_.memory_of(request[1]) : -1;
+    if (file >= 0) return peer.send({"ok"}, file, now_ns_);
+    peer.send(error_reply({failure::name_unknown,
+                           "no handler of that name is loaded that has memory to show",
+                           "the status lists those that are loaded"}),
               -1, now_ns_);
 }
 

@@ -61,6 +61,7 @@ class server {
     void answer(connection& peer, const message& request);
     void answer_later(std::uint64_t id, const message& reply);
     void send_rings(connection& peer);
+    void send_memory(connection& peer, const message& request);
     void finish(connection& peer);
     void advance_operations();
     void answer_late_status();

@@ -113,8 +113,8 @@ int command_main(int argc, const char* const* argv) {
     line.app.set_version_flag("--version", "nmi " NMI_VERSION);
     line.app.require_subcommand(1);
     line.app.footer(exit_codes);
-    for (const auto add :
-         {add_run, add_attach, add_detach, add_load, add_swap, add_unload, add_status}) {
+    for (const auto add : {add_run, add_attach, add_detach, add_load, add_swap, add_unload,
+                           add_status, add_backtrace}) {
         add(line);
     }
     try {

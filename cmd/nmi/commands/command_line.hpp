@@ -39,6 +39,7 @@ void add_source_options(CLI::App& command, source_options& source);
 
 // One for each verb, in its own file.
 void add_attach(command_line& line);
+void add_backtrace(command_line& line);
 void add_detach(command_line& line);
 void add_load(command_line& line);
 void add_run(command_line& line);

@@ -64,6 +64,13 @@ struct status_options {
     bool json = false;
 };
 
+struct backtrace_options {
+    int pid = 0;
+    seccomp_filters filters = seccomp_filters::refuse;
+    unsigned timeout_ms = 1000;
+    bool json = false;
+};
+
 // Each returns the exit status of nmi, or fails with a complaint.
 int run(const run_options& options);
 int attach(const attach_options& options);
@@ -72,6 +79,7 @@ int load(const load_options& options);
 int swap(const swap_options& options);
 int unload(const unload_options& options);
 int status(const status_options& options);
+int backtrace(const backtrace_options& options);
 
 // The whole command; argv as main's. Prints what it has to say itself.
 int command_main(int argc, const char* const* argv);

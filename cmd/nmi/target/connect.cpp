@@ -123,11 +123,14 @@ client connect_to(int pid, const std::string& attempt) {
     return greet(std::move(found.socket), attempt);
 }
 
-client connect_or_attach(int pid, seccomp_filters filters, const std::string& attempt) {
+client connect_or_attach(int pid, seccomp_filters filters, const std::string& attempt,
+                         bool* attached) {
+    if (attached != nullptr) *attached = false;
     const process_facts facts = known_facts(pid, attempt);
     search found = find_agent_of(facts);
     if (found.socket) return greet(std::move(found.socket), attempt);
     inject(check_target(pid, find_agent(attempt), filters, attempt), attempt);
+    if (attached != nullptr) *attached = true;
     for (const auto end = std::chrono::steady_clock::now() + attach_deadline; !found.socket;) {
         if (std::chrono::steady_clock::now() >= end) {
             fail(exit_error,

@@ -22,8 +22,10 @@ inline constexpr milliseconds attach_deadline{10000};
 client connect_to(int pid, const std::string& attempt);
 
 // The same; if there is no agent, one is put into the process first. Fails (exit_refused) if that
-// cannot be done, before anything is touched.
-client connect_or_attach(int pid, seccomp_filters filters, const std::string& attempt);
+// cannot be done, before anything is touched. `attached`, if not null, tells whether one was put
+// in.
+client connect_or_attach(int pid, seccomp_filters filters, const std::string& attempt,
+                         bool* attached = nullptr);
 
 // What the reply brought, or fails (exit_error) with what it says.
 message expect_ok(reply answer, const std::string& attempt);

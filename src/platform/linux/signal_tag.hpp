@@ -16,7 +16,8 @@ namespace nmircu::platform {
 inline constexpr int perf_signal = SIGTRAP;
 inline constexpr int nmi_signal = SIGSTKFLT;
 
-// Upper half: "nmi!". Lower half: the thread the event or timer was made for (0: nmi_raise).
+// Upper half: "nmi!". Lower half: the thread the event or timer was made for; of a queued signal,
+// the number it was requested with (0: nmi_raise).
 inline constexpr std::uint64_t signal_tag_magic = 0x6e6d6921ull << 32;
 
 constexpr std::uint64_t signal_tag(std::uint32_t thread_id) noexcept {

@@ -133,12 +133,12 @@ int install_locked(signal_vector& vector) noexcept {
     return 0;
 }
 
-int queue_to(int thread_id) noexcept {
+int queue_to(int thread_id, std::uint32_t number) noexcept {
     siginfo_t info = {};
     info.si_code = SI_QUEUE;
     info.si_pid = ::getpid();
     info.si_uid = ::getuid();
-    info.si_value.sival_ptr = reinterpret_cast<void*>(signal_tag(0));
+    info.si_value.sival_ptr = reinterpret_cast<void*>(signal_tag(number));
     const int saved_errno = errno;
     const long result = ::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), thread_id, nmi_signal, &info);
     const int error = result == 0 ? 0 : errno;
@@ -156,6 +156,20 @@ bool hand_to_previous_owner(pt_regs* regs) noexcept {
     if (regs->type != nmi_type::external) return false;
     regs->forward = true;
     return true;
+}
+
+int request_nmi(int tid, std::uint32_t number) noexcept {
+    if (tid <= 0) return ESRCH;
+    const int saved_errno = errno;
+    const bool ours = is_ours(nmi_signal);
+    errno = saved_errno;
+    return ours ? queue_to(tid, number) : EBUSY;
+}
+
+std::uint32_t requested_number(const pt_regs* regs) noexcept {
+    const siginfo_t* const info = regs->info;
+    if (regs->type != nmi_type::local || info->si_code != SI_QUEUE) return 0;
+    return signal_tag_thread(reinterpret_cast<std::uintptr_t>(info->si_value.sival_ptr));
 }
 
 bool is_ours(int signal) noexcept {
@@ -230,11 +244,7 @@ int nmi_raise_self() noexcept {
 }
 
 int nmi_raise(int tid) noexcept {
-    if (tid <= 0) return ESRCH;
-    const int saved_errno = errno;
-    const bool ours = platform::is_ours(platform::nmi_signal);
-    errno = saved_errno;
-    return ours ? platform::queue_to(tid) : EBUSY;
+    return platform::request_nmi(tid, 0);
 }
 
 }  // namespace nmircu

@@ -6,6 +6,9 @@
 #pragma once
 
 #include <csignal>
+#include <cstdint>
+
+#include <nmircu/nmi.hpp>
 
 namespace nmircu::platform {
 
@@ -31,6 +34,13 @@ bool is_ours(int signal) noexcept;
 
 // In a forked child, whose parent may have been in the middle of the above.
 void signal_vectors_forked() noexcept;
+
+// As nmi_raise(tid), with a number by which its handler recognises it. A thread for which one of
+// our signals is on its way already gets that one only: whoever needs an answer asks again.
+// Context: any.
+int request_nmi(int tid, std::uint32_t number) noexcept;
+// The number with which the NMI was requested; 0: it was not, or by nmi_raise. Context: nmi.
+std::uint32_t requested_number(const pt_regs* regs) noexcept;
 
 // Whether the trampoline was ever installed for the signal. Context: any.
 bool is_attached(int signal) noexcept;

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The module behind `nmi backtrace`: each thread that is asked (NMI_REQUEST_BACKTRACE) writes where
+ * it is into memory of the module's own, which the command reads; layout.h says how. The rings are
+ * left alone, and so are NMIs that come from a source: a profiler may be recording.
+ *
+ *     threads=N    slots, 1..65536; default 1024
+ *     depth=N      addresses per thread, 1..256; default 256
+ *     stack=BYTES  of the stack to copy, 0..262144; default 0 */
+#include "layout.h"
+
+#include <nmircu/module.h>
+
+/* Written in init, before the handler is published. */
+static const struct nmi_host* host;
+static struct backtrace_header* header;
+static uint32_t depth;
+
+static int refuse(char* error, uint32_t error_bytes, const char* text, const char* what) {
+    uint32_t used = 0;
+    for (; *text != '\0' && used + 1 < error_bytes; ++text)
+        error[used++] = *text;
+    for (; *what != '\0' && used + 1 < error_bytes; ++what)
+        error[used++] = *what;
+    if (error_bytes > 0) error[used] = '\0';
+    return 1;
+}
+
+static int same(const char* a, const char* b) {
+    for (; *a != '\0' && *a == *b; ++a, ++b) {
+    }
+    return *a == *b;
+}
+
+/* Not 0: no number of that range. */
+static int read_number(const char* text, uint32_t least, uint32_t most, uint32_t* out) {
+    uint32_t value = 0;
+    if (*text == '\0') return 1;
+    for (const char* c = text; *c != '\0'; ++c) {
+        if (*c < '0' || *c > '9') return 1;
+        value = value * 10 + (uint32_t)(*c - '0');
+        if (value > most) return 1;
+    }
+    *out = value;
+    return value < least;
+}
+
+static int init(const struct nmi_host* offered, const struct nmi_argument* arguments,
+                uint32_t argument_count, char* error, uint32_t error_bytes) {
+    uint32_t slots = 1024, stack_bytes = 0;
+    host = offered;
+    depth = backtrace_most_addresses;
+    for (uint32_t i = 0; i < argument_count; ++i) {
+        const char* const key = arguments[i].key;
+        const char* const value = arguments[i].value;
+        int wrong = 0;
+        if (same(key, "threads"))
+            wrong = read_number(value, 1, backtrace_most_slots, &slots);
+        else if (same(key, "depth"))
+            wrong = read_number(value, 1, backtrace_most_addresses, &depth);
+        else if (same(key, "stack"))
+            wrong = read_number(value, 0, backtrace_most_stack_bytes, &stack_bytes);
+        else
+            return refuse(error, error_bytes,
+                          "the keys are threads=1..65536, depth=1..256, stack=0..262144, not ",
+                          key);
+        if (wrong)
+            return refuse(error, error_bytes,
+                          "threads is 1..65536, depth 1..256, stack 0..262144, and not ", value);
+    }
+    const uint32_t slot_bytes =
+        ((uint32_t)sizeof(struct backtrace_slot) + stack_bytes + backtrace_page_bytes - 1) /
+        backtrace_page_bytes * backtrace_page_bytes;
+    header = host->shared_memory(backtrace_page_bytes + (uint64_t)slots * slot_bytes);
+    if (header == 0) return refuse(error, error_bytes, "there is no memory for the stacks", "");
+    header->version = BACKTRACE_VERSION;
+    header->slots = slots;
+    header->slot_bytes = slot_bytes;
+    header->stack_bytes = stack_bytes;
+    return 0;
+}
+
+static struct backtrace_slot* take_slot(void) {
+    /* Relaxed: hands out numbers, orders nothing. */
+    const uint32_t number = __atomic_fetch_add(&header->taken, 1, __ATOMIC_RELAXED);
+    if (number >= header->slots) return 0;
+    return (struct backtrace_slot*)((char*)header + backtrace_page_bytes +
+                                    (uint64_t)number * header->slot_bytes);
+}
+
+_Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "a walk can go straight into a slot");
+
+static int handler(struct pt_regs* regs, int cpu) {
+    if (host->requested(regs) != NMI_REQUEST_BACKTRACE) return 0;
+    const uint64_t begin_ns = host->now_ns();
+    struct backtrace_slot* const slot = take_slot();
+    if (slot == 0) return 1;
+    slot->thread_id = host->thread_id();
+    slot->cpu = (uint32_t)cpu;
+    slot->begin_ns = begin_ns;
+    slot->address_count = host->walk_stack(regs, (uintptr_t*)slot->addresses, depth);
+    slot->end_ns = host->now_ns();
+    /* [BTR-1] release: the whole slot precedes its mark. Partner: the acquire at [BTR-2], layout.h.
+     * Weakened: half a stack is shown for a whole one. */
+    __atomic_store_n(&slot->complete, 1, __ATOMIC_RELEASE);
+    return 1;
+}
+
+const struct nmi_module nmi_module = {
+    .abi = NMI_MODULE_ABI,
+    .bytes = sizeof nmi_module,
+    .name = "backtrace",
+    .summary = "writes down where each thread is that nmi backtrace asks",
+    .init = init,
+    .handler = handler,
+};
