@@ -8,16 +8,16 @@
 #include <fstream>
 #include <iterator>
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <fmt/format.h>
+#include <nmi/profile/mapped_image.hpp>
 
 namespace nmircu::command {
 namespace {
 
 constexpr std::string_view deleted_mark = " (deleted)";
+constexpr std::size_t most_regions = 4096;
 
 std::string_view take_until(std::string_view& rest, char separator) {
     const std::size_t end = std::min(rest.find(separator), rest.size());
@@ -33,38 +33,46 @@ std::uint64_t number(std::string_view text, int base) {
 }
 
 // begin-end perms offset major:minor inode   path
-mapping parse_line(std::string_view line, bool& executable) {
+mapping parse_line(std::string_view line) {
     mapping found{};
     found.begin = number(take_until(line, '-'), 16);
     found.end = number(take_until(line, ' '), 16);
-    executable = take_until(line, ' ').find('x') != std::string_view::npos;
+    const std::string_view permissions = take_until(line, ' ');
+    found.readable = permissions.find('r') != std::string_view::npos;
+    found.writable = permissions.find('w') != std::string_view::npos;
+    found.executable = permissions.find('x') != std::string_view::npos;
     found.file_offset = number(take_until(line, ' '), 16);
     const auto major = static_cast<unsigned>(number(take_until(line, ':'), 16));
     const auto minor = static_cast<unsigned>(number(take_until(line, ' '), 16));
     found.device = makedev(major, minor);
     found.inode = number(take_until(line, ' '), 10);
     line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-    if (line.ends_with(deleted_mark)) line.remove_suffix(deleted_mark.size());
+    found.deleted = line.ends_with(deleted_mark);
+    if (found.deleted) line.remove_suffix(deleted_mark.size());
     found.path = line.empty() ? "[anon]" : line;
     return found;
 }
 
-// Whether an opened file is the one that is mapped.
-bool is_same_file(const unique_fd& file, const mapping& line) {
-    struct stat found;
-    return file && fstat(file.get(), &found) == 0 && S_ISREG(found.st_mode) &&
-           found.st_ino == line.inode;
+std::vector<mapping> parse_all(std::string_view text) {
+    std::vector<mapping> lines;
+    while (!text.empty()) {
+        mapping line = parse_line(take_until(text, '\n'));
+        if (line.begin < line.end) lines.push_back(std::move(line));
+    }
+    return lines;
+}
+
+// Whether there is a file whose contents are the code. Memory that was shared out of a memory file
+// is code made at run time.
+bool has_image(const mapping& line) {
+    return line.path == "[vdso]" || (line.inode != 0 && !line.path.starts_with("/memfd:"));
 }
 
 }  // namespace
 
 std::vector<mapping> parse_maps(std::string_view text) {
-    std::vector<mapping> lines;
-    while (!text.empty()) {
-        bool executable = false;
-        mapping line = parse_line(take_until(text, '\n'), executable);
-        if (executable && line.begin < line.end) lines.push_back(std::move(line));
-    }
+    std::vector<mapping> lines = parse_all(text);
+    std::erase_if(lines, [](const mapping& line) { return !line.executable; });
     return lines;
 }
 
@@ -72,18 +80,20 @@ bool memory_map::refresh() {
     std::ifstream file(fmt::format("/proc/{}/maps", pid_));
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     update(text);
+    if (!text.empty()) jit_.refresh();
     return !text.empty();
 }
 
 void memory_map::update(std::string_view maps_text) {
-    for (const mapping& line : parse_maps(maps_text))
-        insert(line);
+    const std::vector<mapping> all = parse_all(maps_text);
+    for (const mapping& line : all) {
+        if (line.executable) insert(line, all);
+    }
 }
 
-void memory_map::insert(const mapping& line) {
-    const std::uint32_t object = object_of(line);
-    const bool has_image = line.inode != 0 || line.path == "[vdso]";
-    const std::uint64_t offset = has_image ? line.file_offset : line.begin;
+void memory_map::insert(const mapping& line, const std::vector<mapping>& all) {
+    const std::uint32_t object = object_of(line, all);
+    const std::uint64_t offset = has_image(line) ? line.file_offset : line.begin;
     // Cut away what overlaps; the parts that stick out stay.
     auto at = ranges_.upper_bound(line.begin);
     if (at != ranges_.begin() && std::prev(at)->second.end > line.begin) --at;
@@ -105,28 +115,21 @@ void memory_map::insert(const mapping& line) {
     ranges_[line.begin] = {line.end, object, offset};
 }
 
-std::uint32_t memory_map::object_of(const mapping& line) {
-    const auto known = std::find_if(objects_.begin(), objects_.end(), [&](const mapped_object& o) {
-        return o.inode == line.inode && o.device == line.device && o.path == line.path;
-    });
-    if (known != objects_.end()) return static_cast<std::uint32_t>(known - objects_.begin());
-    objects_.push_back({line.path, line.device, line.inode, open_object(line)});
-    return static_cast<std::uint32_t>(objects_.size() - 1);
-}
-
-// By the path as the program sees it; by the mapping itself if that file was deleted or replaced.
-unique_fd memory_map::open_object(const mapping& line) const {
-    if (line.inode == 0) return {};
-    const std::string candidates[] = {
-        fmt::format("/proc/{}/root{}", pid_, line.path),
-        line.path,
-        fmt::format("/proc/{}/map_files/{:x}-{:x}", pid_, line.begin, line.end),
-    };
-    for (const std::string& path : candidates) {
-        unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-        if (is_same_file(file, line)) return file;
+std::uint32_t memory_map::object_of(const mapping& line, const std::vector<mapping>& all) {
+    // Regions of memory are told apart by where they begin, up to a point.
+    const bool is_region = line.path == "[anon]" && objects_.size() < most_regions;
+    const std::uint64_t region = is_region ? line.begin : 0;
+    const auto [known, is_new] = object_numbers_.try_emplace(
+        {line.inode, line.device, region, line.path}, static_cast<std::uint32_t>(objects_.size()));
+    if (!is_new) return known->second;
+    mapped_object object{line.path, line.device, line.inode, {}, region, false};
+    if (has_image(line) && line.inode != 0) {
+        opened_image opened = open_image(pid_, line, all);
+        object.file = std::move(opened.file);
+        object.replaced = opened.replaced;
     }
-    return {};
+    objects_.push_back(std::move(object));
+    return known->second;
 }
 
 code_place memory_map::find(std::uint64_t address) const {

@@ -2,15 +2,18 @@
 //
 // What is mapped where in a program, over its whole life: code that was mapped once can still be
 // named after it is gone. Each file is opened when it is first seen, so that it can be read later
-// even if it was deleted or the program has ended. Thread context.
+// even if it was deleted or the program has ended; a file that took its place since it was mapped
+// is taken for it only if it is the same build. Thread context.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
+#include <nmi/profile/jit_map.hpp>
 #include <nmi/unique_fd.hpp>
 
 namespace nmircu::command {
@@ -20,16 +23,21 @@ struct mapped_object {
     std::string path;  // as the kernel shows it, without " (deleted)"; "[vdso]"; "[anon]"
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
-    unique_fd file;  // none if it could not be opened
+    unique_fd file;            // none if it could not be opened
+    std::uint64_t region = 0;  // of "[anon]": where it begins
+    bool replaced = false;     // at its path there is another build by now, which is not `file`
 };
 
-// One line of /proc/PID/maps with execute permission.
+// One line of /proc/PID/maps.
 struct mapping {
     std::uint64_t begin, end;
     std::uint64_t file_offset;
     std::uint64_t device, inode;
     std::string path;
+    bool readable, writable, executable;
+    bool deleted;  // the file has no path any more
 };
+// Those with execute permission.
 std::vector<mapping> parse_maps(std::string_view text);
 
 // An address as a place in an object. `object` indexes memory_map::objects.
@@ -42,7 +50,7 @@ struct code_place {
 
 class memory_map {
   public:
-    explicit memory_map(int pid) : pid_(pid) {}
+    explicit memory_map(int pid) : pid_(pid), jit_(pid) {}
 
     // Reads /proc/PID/maps. What is there now replaces what was known of the same addresses; what
     // has gone from elsewhere stays known. False if the process is gone or has no memory any more.
@@ -52,6 +60,8 @@ class memory_map {
 
     [[nodiscard]] code_place find(std::uint64_t address) const;
     [[nodiscard]] const std::vector<mapped_object>& objects() const { return objects_; }
+    // Functions that the program has made at run time and told of.
+    [[nodiscard]] const jit_map& jit() const { return jit_; }
 
   private:
     struct range {
@@ -59,13 +69,15 @@ class memory_map {
         std::uint32_t object;
         std::uint64_t file_offset;
     };
-    void insert(const mapping& line);
-    std::uint32_t object_of(const mapping& line);
-    [[nodiscard]] unique_fd open_object(const mapping& line) const;
+    using object_key = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::string>;
+    void insert(const mapping& line, const std::vector<mapping>& all);
+    std::uint32_t object_of(const mapping& line, const std::vector<mapping>& all);
 
     int pid_;
+    jit_map jit_;
     std::map<std::uint64_t, range> ranges_;  // by first address; disjoint
     std::vector<mapped_object> objects_;
+    std::map<object_key, std::uint32_t> object_numbers_;
 };
 
 }  // namespace nmircu::command

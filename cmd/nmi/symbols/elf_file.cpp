@@ -58,6 +58,15 @@ std::span<const char> elf_file::bytes(std::uint64_t offset, std::uint64_t size) 
     return {static_cast<const char*>(data->d_buf), data->d_size};
 }
 
+std::span<const char> elf_file::bytes_at(std::uint64_t address, std::uint64_t most) const {
+    for (const elf_segment& segment : segments()) {
+        const std::uint64_t at = address - segment.address;
+        if (address < segment.address || at >= segment.file_bytes) continue;
+        return bytes(segment.file_offset + at, std::min(most, segment.file_bytes - at));
+    }
+    return {};
+}
+
 std::vector<elf_segment> elf_file::segments() const {
     std::vector<elf_segment> found;
     for (const GElf_Phdr& header : program_headers()) {

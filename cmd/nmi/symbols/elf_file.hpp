@@ -38,6 +38,13 @@ class elf_file {
     [[nodiscard]] const GElf_Ehdr& header() const { return header_; }
     [[nodiscard]] int elf_class() const { return gelf_getclass(elf_); }
 
+    [[nodiscard]] std::vector<GElf_Phdr> program_headers() const;
+    // Bytes at a place in the file; empty if they are not all there. They live as long as the file
+    // is open.
+    [[nodiscard]] std::span<const char> bytes(std::uint64_t offset, std::uint64_t size) const;
+    // The same, by the address that the program headers give them; fewer if fewer are there.
+    [[nodiscard]] std::span<const char> bytes_at(std::uint64_t address, std::uint64_t most) const;
+
     // PT_LOAD segments.
     [[nodiscard]] std::vector<elf_segment> segments() const;
     // The dynamic loader it asks for (PT_INTERP); empty if none.
@@ -55,8 +62,6 @@ class elf_file {
   private:
     elf_file(unique_fd file, Elf* elf) : file_(std::move(file)), elf_(elf) {}
     static std::unique_ptr<elf_file> adopt(unique_fd file, Elf* elf);
-    [[nodiscard]] std::vector<GElf_Phdr> program_headers() const;
-    [[nodiscard]] std::span<const char> bytes(std::uint64_t offset, std::uint64_t size) const;
 
     unique_fd file_;
     Elf* elf_;

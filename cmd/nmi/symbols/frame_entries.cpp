@@ -165,12 +165,37 @@ frame_section find_section(const elf_file& file, const char* name) {
     return {};
 }
 
+// Of a file without sections, a copy of memory: by the program header of the search table, which
+// begins with version 1, the encodings of three things, and where .eh_frame is. That one ends with
+// itself.
+frame_section find_by_program_header(const elf_file& file, Elf_Data& room) {
+    for (const GElf_Phdr& header : file.program_headers()) {
+        if (header.p_type != PT_GNU_EH_FRAME) continue;
+        const std::span<const char> table = file.bytes_at(header.p_vaddr, 8);
+        byte_cursor in({reinterpret_cast<const std::uint8_t*>(table.data()), table.size()});
+        if (in.byte() != 1 || in.byte() != (DW_EH_PE_pcrel | DW_EH_PE_sdata4)) return {};
+        in.fixed(2);
+        const std::uint64_t address =
+            header.p_vaddr + 4 + static_cast<std::uint64_t>(in.fixed_signed(4));
+        const std::span<const char> bytes = file.bytes_at(address, most_section_bytes);
+        if (!in.good() || bytes.empty()) return {};
+        room = {};
+        room.d_buf = const_cast<char*>(bytes.data());
+        room.d_size = bytes.size();
+        room.d_version = EV_CURRENT;
+        return {&room, address, true};
+    }
+    return {};
+}
+
 }  // namespace
 
 frame_entries read_frame_entries(const elf_file& file) {
     frame_entries found;
     if (file.header().e_ident[EI_DATA] != ELFDATA2LSB) return found;
+    Elf_Data room;
     frame_section eh = find_section(file, ".eh_frame");
+    if (eh.data == nullptr) eh = find_by_program_header(file, room);
     if (eh.data != nullptr) read_section(file, eh, found);
     frame_section debug = find_section(file, ".debug_frame");
     debug.is_eh_frame = false;

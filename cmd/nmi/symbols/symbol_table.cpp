@@ -4,6 +4,7 @@
 #include <nmi/symbols/symbol_table.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <tuple>
 
 namespace nmircu::command {
@@ -25,6 +26,8 @@ unsigned rank_of(const GElf_Sym& entry, const std::string& name) {
     return name.starts_with("_Z") ? rank : rank + static_cast<unsigned>(underscores);
 }
 
+constexpr std::uint64_t most_table_bytes = 512ull << 20;
+
 }  // namespace
 
 symbol_table::symbol_table(const elf_file& file, const elf_file* debug)
@@ -35,10 +38,12 @@ symbol_table::symbol_table(const elf_file& file, const elf_file* debug)
 }
 
 void symbol_table::read(const elf_file& file) {
-    for (const elf_file::section& section : file.sections()) {
+    const std::vector<elf_file::section> sections = file.sections();
+    if (sections.empty()) return read_dynamic(file);
+    for (const elf_file::section& section : sections) {
         const GElf_Shdr& header = section.header;
         if ((header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM) ||
-            header.sh_entsize == 0) {
+            header.sh_entsize == 0 || header.sh_size > most_table_bytes) {
             continue;
         }
         Elf_Data* data = elf_getdata(section.handle, nullptr);
@@ -50,6 +55,42 @@ void symbol_table::read(const elf_file& file) {
                 add(entry, elf_strptr(file.handle(), header.sh_link, entry.st_name));
             }
         }
+    }
+}
+
+// A copy of a program's memory has no sections, but what the dynamic loader needs.
+void symbol_table::read_dynamic(const elf_file& file) {
+    if (file.elf_class() != ELFCLASS64) return;
+    std::uint64_t symbols = 0, strings = 0, string_bytes = 0;
+    for (const GElf_Phdr& header : file.program_headers()) {
+        if (header.p_type != PT_DYNAMIC || header.p_filesz > most_table_bytes) continue;
+        const std::span<const char> dynamic = file.bytes(header.p_offset, header.p_filesz);
+        for (std::size_t at = 0; at + sizeof(Elf64_Dyn) <= dynamic.size();
+             at += sizeof(Elf64_Dyn)) {
+            Elf64_Dyn entry;
+            std::memcpy(&entry, dynamic.data() + at, sizeof entry);
+            if (entry.d_tag == DT_NULL) break;
+            if (entry.d_tag == DT_SYMTAB) symbols = entry.d_un.d_ptr;
+            if (entry.d_tag == DT_STRTAB) strings = entry.d_un.d_ptr;
+            if (entry.d_tag == DT_STRSZ) string_bytes = entry.d_un.d_val;
+        }
+    }
+    // Linkers put the strings right behind the symbols; nothing else says how many there are.
+    if (symbols == 0 || strings <= symbols || strings - symbols > most_table_bytes ||
+        string_bytes > most_table_bytes) {
+        return;
+    }
+    const std::span<const char> table = file.bytes_at(symbols, strings - symbols);
+    const std::span<const char> names = file.bytes_at(strings, string_bytes);
+    for (std::size_t at = sizeof(Elf64_Sym); at + sizeof(Elf64_Sym) <= table.size();
+         at += sizeof(Elf64_Sym)) {
+        Elf64_Sym raw;
+        std::memcpy(&raw, table.data() + at, sizeof raw);
+        const GElf_Sym entry{raw.st_name,  raw.st_info,  raw.st_other,
+                             raw.st_shndx, raw.st_value, raw.st_size};
+        if (!is_function(entry) || entry.st_name >= names.size()) continue;
+        const char* const name = names.data() + entry.st_name;
+        if (std::memchr(name, 0, names.size() - entry.st_name) != nullptr) add(entry, name);
     }
 }
 

@@ -42,6 +42,7 @@ class symbol_table {
         std::string name;
     };
     void read(const elf_file& file);
+    void read_dynamic(const elf_file& file);
     void add(const GElf_Sym& entry, const char* name);
     [[nodiscard]] const function_bounds* bounds_at(std::uint64_t address) const;
     void sort();

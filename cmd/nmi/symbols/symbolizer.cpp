@@ -4,29 +4,28 @@
 #include <nmi/symbols/symbolizer.hpp>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 
-#include <cxxabi.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <nmi/symbols/call_site.hpp>
+#include <nmi/symbols/debug_file.hpp>
 #include <nmi/symbols/mapped_file.hpp>
 
 namespace nmircu::command {
 namespace {
 
-std::string file_name(const std::string& path) {
-    return path.starts_with('[') ? path : std::filesystem::path(path).filename().string();
+std::string name_of(const mapped_object& object) {
+    if (object.region != 0) return fmt::format("[anon {:#x}]", object.region);
+    if (object.path.starts_with('[')) return object.path;
+    const std::string name = std::filesystem::path(object.path).filename();
+    return object.replaced ? name + " (replaced)" : name;
 }
 
-std::unique_ptr<elf_file> open_debug_file(const std::string& root, const std::string& build_id) {
-    if (build_id.size() < 3) return nullptr;
-    std::unique_ptr<elf_file> file = elf_file::open(
-        fmt::format("{}/.build-id/{}/{}.debug", root, build_id.substr(0, 2), build_id.substr(2)));
-    return file && file->build_id() == build_id ? std::move(file) : nullptr;
+// Code without a file: places in it are addresses.
+bool is_memory(const mapped_object& object) {
+    return object.inode == 0 || object.path.starts_with("/memfd:");
 }
 
 }  // namespace
@@ -36,6 +35,8 @@ struct symbolizer::opened_object {
     unsigned machine = EM_NONE;
     std::vector<elf_segment> segments;
     std::unique_ptr<symbol_table> symbols;  // none if the object cannot be read
+    bool has_lines = true;  // as far as is known: `lines` is opened when it is needed
+    std::unique_ptr<source_lines> lines;
 };
 
 symbolizer::symbolizer(const std::vector<mapped_object>& objects, std::string debug_root)
@@ -47,9 +48,10 @@ symbolizer::opened_object& symbolizer::open(std::uint32_t object) {
     std::unique_ptr<opened_object>& slot = opened_[object];
     if (slot) return *slot;
     slot = std::make_unique<opened_object>();
-    slot->name = file_name(objects_[object].path);
+    slot->name = name_of(objects_[object]);
     if (const std::unique_ptr<elf_file> file = open_mapped(objects_[object])) {
-        const std::unique_ptr<elf_file> debug = open_debug_file(debug_root_, file->build_id());
+        const std::unique_ptr<elf_file> debug =
+            find_debug_file(*file, objects_[object].path, debug_root_);
         slot->machine = file->header().e_machine;
         slot->segments = file->segments();
         slot->symbols = std::make_unique<symbol_table>(*file, debug.get());
@@ -60,15 +62,19 @@ symbolizer::opened_object& symbolizer::open(std::uint32_t object) {
 function_name symbolizer::find(const code_place& place) {
     if (place.object == code_place::no_object) return {"[unknown]", {}};
     const opened_object& object = open(place.object);
+    const std::string itself =
+        object.name.starts_with('[') ? object.name : fmt::format("[{}]", object.name);
     // Nothing to look into: code made at run time, or a file that could not be opened.
     if (!object.symbols) {
-        return {object.name.starts_with('[') ? object.name : fmt::format("[{}]", object.name),
-                object.name};
+        const std::string* told = jit_ != nullptr && is_memory(objects_[place.object])
+                                      ? jit_->find(place.file_offset)
+                                      : nullptr;
+        return {told != nullptr ? demangle(*told) : itself, object.name};
     }
     const std::optional<std::uint64_t> address = code_address(object.segments, place.file_offset);
-    if (!address) return {fmt::format("[{}]", object.name), object.name};
+    if (!address) return {itself, object.name};
     const std::optional<symbol_table::function> found = object.symbols->find(*address);
-    if (!found) return {fmt::format("[{}]", object.name), object.name};
+    if (!found) return {itself, object.name};
     if (found->name.empty()) {
         return {fmt::format("{}+{:#x}", object.name, found->begin), object.name};
     }
@@ -79,6 +85,48 @@ const function_name& symbolizer::name(const code_place& place) {
     const auto known = names_.find(place);
     if (known != names_.end()) return known->second;
     return names_.emplace(place, find(place)).first->second;
+}
+
+std::vector<line_in_source> symbolizer::find_lines(const code_place& place) {
+    const function_name& whole = name(place);
+    std::vector<line_in_source> found;
+    if (place.object != code_place::no_object) {
+        opened_object& object = open(place.object);
+        const std::optional<std::uint64_t> address =
+            code_address(object.segments, place.file_offset);
+        if (source_lines* lines = address ? lines_of(place.object) : nullptr)
+            found = lines->find(*address);
+    }
+    for (line_in_source& line : found)
+        line.function = line.function.empty() ? whole.function : demangle(line.function);
+    if (found.empty()) found.push_back({whole.function, {}, 0});
+    return found;
+}
+
+source_lines* symbolizer::lines_of(std::uint32_t number) {
+    opened_object& object = open(number);
+    if (object.lines || !object.has_lines) return object.lines.get();
+    object.has_lines = false;  // asked once
+    if (std::unique_ptr<elf_file> file = open_mapped(objects_[number])) {
+        if (auto debug = find_debug_file(*file, objects_[number].path, debug_root_))
+            object.lines = source_lines::open(std::move(debug));
+        if (!object.lines) object.lines = source_lines::open(std::move(file));
+    }
+    return object.lines.get();
+}
+
+const std::vector<line_in_source>& symbolizer::lines(const code_place& place) {
+    const auto known = lines_.find(place);
+    if (known != lines_.end()) return known->second;
+    return lines_.emplace(place, find_lines(place)).first->second;
+}
+
+std::vector<std::string> symbolizer::replaced() const {
+    std::vector<std::string> paths;
+    for (const auto& [number, object] : opened_) {
+        if (objects_[number].replaced) paths.push_back(objects_[number].path);
+    }
+    return paths;
 }
 
 bool symbolizer::find_call(const code_place& place) {
@@ -98,14 +146,6 @@ bool symbolizer::is_call(const code_place& place) {
     const auto known = calls_.find(place);
     if (known != calls_.end()) return known->second;
     return calls_.emplace(place, find_call(place)).first->second;
-}
-
-std::string demangle(const std::string& name) {
-    if (!name.starts_with("_Z")) return name;
-    int status = 0;
-    const std::unique_ptr<char, decltype(&std::free)> plain(
-        abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status), &std::free);
-    return plain && status == 0 ? plain.get() : name;
 }
 
 }  // namespace nmircu::command
