@@ -89,7 +89,7 @@ bool write_or_complain(const std::string& path, const std::string& text) {
 }  // namespace
 
 bool report(const run_options& options, const recorder& seen, const outcome& result) {
-    symbolizer names(seen.map().objects());
+    symbolizer names(seen.map());
     std::string text = tables(options, seen, result, names);
     bool written = true;
     if (seen.calls().samples() != 0) {

@@ -22,6 +22,7 @@ std::span<const code_place> believable(std::span<const code_place> places, symbo
 
 // As call_tree::for_each_stack, of what of each stack can be believed.
 void for_each_believable(const recorder& seen, symbolizer& names, const call_tree::visitor& visit) {
+    if (seen.is_unwound()) return seen.calls().for_each_stack(visit);
     seen.calls().for_each_stack(
         [&](std::uint32_t thread, std::span<const code_place> places, std::uint64_t samples) {
             visit(thread, believable(places, names), samples);

@@ -43,6 +43,8 @@ class recorder {
     // From now on stack samples are unwound by it; without one they are their innermost frame, and
     // unwound badly. It must live as long as records are taken.
     void use(stack_unwinder& unwinder) { unwinder_ = &unwinder; }
+    // Whether stacks come from an unwinder, so that their outer frames are certain.
+    [[nodiscard]] bool is_unwound() const { return unwinder_ != nullptr; }
 
     // Call it before each round of `take`.
     void begin_round();

@@ -181,6 +181,20 @@ walk_end slice_unwinder::unwind(const stack_slice& slice, const memory_map& map,
     return end;
 }
 
+unwinding slice_unwinder::unwind(const stack_sample& sample, const memory_map& map,
+                                 std::vector<std::uint64_t>& addresses) {
+    switch (
+        unwind(stack_slice{sample.registers, sample.stack_pointer, sample.stack}, map, addresses)) {
+        case walk_end::outermost:
+            return unwinding::whole;
+        case walk_end::limit:
+        case walk_end::beyond_slice:
+            return unwinding::cut;
+        default:
+            return unwinding::failed;
+    }
+}
+
 std::string slice_unwinder::failures() const {
     std::string text;
     for (std::size_t i = static_cast<std::size_t>(walk_end::no_code); i < walk_ends; ++i) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <nmi/profile/memory_map.hpp>
+#include <nmi/profile/stack_unwinder.hpp>
 #include <nmi/unwind/expression.hpp>
 #include <nmi/unwind/frame_table.hpp>
 #include <nmi/unwind/stack_slice.hpp>
@@ -31,13 +32,16 @@ enum class walk_end : std::uint8_t {
 inline constexpr std::size_t walk_ends = 8;
 const char* name_of(walk_end end);
 
-class slice_unwinder {
+class slice_unwinder : public stack_unwinder {
   public:
     static constexpr std::size_t most_frames = 1024;
 
     // Appends places in code as the profiler's records have them: the interrupted instruction, then
     // return addresses, innermost first. Of a frame that a signal interrupted, it is the address
     // after the interrupted one, so that in every frame but the first the one before counts.
+    unwinding unwind(const stack_sample& sample, const memory_map& map,
+                     std::vector<std::uint64_t>& addresses) override;
+    // The same of what needs not have come from a profiler.
     walk_end unwind(const stack_slice& slice, const memory_map& map,
                     std::vector<std::uint64_t>& addresses);
 

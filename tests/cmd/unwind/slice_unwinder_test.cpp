@@ -198,6 +198,28 @@ TEST(slice_unwinder, a_program_it_has_never_seen_is_unwound_wherever_it_stands) 
     EXPECT_GT(deepest, 6u);
 }
 
+TEST(slice_unwinder, tells_the_recorder_how_it_ended) {
+    stopped_program program({UNWIND_STEPS});
+    ASSERT_TRUE(program.resume(PTRACE_CONT));
+    unwinding_of stack(program);
+    stack_unwinder& unwinder = stack.unwinder;
+    const auto ends = [&](std::size_t bytes, std::uint64_t instruction) {
+        const stack_slice slice = program.take(bytes);
+        std::vector<std::uint64_t> registers(slice.registers.begin(), slice.registers.end());
+        if (instruction != 0) registers[instruction_register] = instruction;
+        stack_sample sample{};
+        sample.stack_pointer = slice.stack_pointer;
+        sample.registers = registers;
+        sample.stack = slice.stack;
+        stack.addresses.clear();
+        return unwinder.unwind(sample, stack.map, stack.addresses);
+    };
+    EXPECT_EQ(ends(65536, 0), unwinding::whole);
+    EXPECT_EQ(ends(8, 0), unwinding::cut);
+    EXPECT_EQ(ends(65536, 0x10), unwinding::failed);
+    EXPECT_EQ(stack.addresses, std::vector<std::uint64_t>{0x10});
+}
+
 TEST(slice_unwinder, garbage_ends) {
     memory_map map(getpid());
     map.refresh();
@@ -222,13 +244,13 @@ TEST(slice_unwinder, garbage_ends) {
         }
         registers[stack_register] = at;
         found.clear();
-        unwinder.unwind({registers, at, std::as_bytes(std::span(stack))}, map, found);
+        unwinder.unwind(stack_slice{registers, at, std::as_bytes(std::span(stack))}, map, found);
         EXPECT_GE(found.size(), 1u);
         EXPECT_LE(found.size(), slice_unwinder::most_frames);
     }
     EXPECT_NE(unwinder.failures(), "");
     found.clear();
-    EXPECT_EQ(unwinder.unwind({{}, 0, {}}, map, found), walk_end::bad_rules);
+    EXPECT_EQ(unwinder.unwind(stack_slice{{}, 0, {}}, map, found), walk_end::bad_rules);
 }
 
 }  // namespace
