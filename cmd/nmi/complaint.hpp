@@ -28,7 +28,8 @@ template <class... Args>
     throw complaint(exit_code, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// Text from elsewhere, fit to be part of one line on a terminal: control characters become spaces.
+// Text from elsewhere, fit to be part of one line on a terminal: control characters become spaces,
+// and bytes that are no UTF-8 question marks.
 std::string one_line(std::string_view text);
 
 // "nmi: TEXT" and a newline on stderr, whatever TEXT holds.

@@ -42,6 +42,8 @@
 // Lines of a status reply; values separated by tabs, times in nanoseconds:
 //   agent     version pid
 //   source    kind rate_hz threads unreachable overruns reason      ("none 0 0 0 0" when stopped)
+//   unreachable tid reason               a thread that is not interrupted at present; the first
+//                                        256 of those that `source` counts
 //   cpus      cpu...                     numbers of the CPUs the columns below stand for
 //   nmi       count...                   per CPU, all NMIs
 //   handler   name generation path calls handled timed_calls total_ns longest_ns handled...

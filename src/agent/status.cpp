@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <nmircu/platform/port.hpp>
 
 #include <agent/host.hpp>
@@ -13,6 +15,8 @@ namespace nmircu::agent {
 namespace {
 
 using cpu_list = std::vector<unsigned>;
+
+constexpr std::size_t most_unreachable_listed = 256;
 
 class line {
   public:
@@ -70,13 +74,20 @@ cpu_list shown_cpus(unsigned online) {
 
 message lines(const platform::source_status& source, const std::vector<module_row>& loaded,
               const std::vector<module_row>& retired, std::size_t first_retired,
-              const cpu_list& cpus) {
+              const cpu_list& cpus, std::size_t most_unreachable) {
     const auto nmis = [](unsigned cpu) { return nmi_count(static_cast<int>(cpu)); };
     const auto lost = [](unsigned cpu) { return rings().lost(cpu); };
     const rcu_statistics grace = rcu_read_statistics();
     message out{"ok"};
     out.push_back(line("agent").add(version_text).add(static_cast<std::uint64_t>(getpid())).text());
     out.push_back(source_line(source));
+    for (std::size_t i = 0; i < std::min(source.unreachable.size(), most_unreachable); ++i) {
+        const platform::unreachable_thread& thread = source.unreachable[i];
+        out.push_back(line("unreachable")
+                          .add(static_cast<std::uint64_t>(thread.thread_id))
+                          .add(thread.reason)
+                          .text());
+    }
     out.push_back(cpu_line("cpus", cpus, [](unsigned cpu) { return cpu; }));
     out.push_back(cpu_line("nmi", cpus, nmis));
     for (const module_row& row : loaded)
@@ -98,11 +109,11 @@ message status_reply(const platform::source_status& source, const std::vector<mo
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     cpu_list cpus = shown_cpus(online > 0 ? static_cast<unsigned>(online) : 1);
     for (std::size_t first = 0;; ++first) {
-        message out = lines(source, loaded, retired, first, cpus);
+        message out = lines(source, loaded, retired, first, cpus, most_unreachable_listed);
         if (!encode(out).empty()) return out;
         if (first < retired.size()) continue;
         cpus = shown_cpus(0);
-        out = lines(source, loaded, retired, retired.size(), cpus);
+        out = lines(source, loaded, retired, retired.size(), cpus, 0);
         if (!encode(out).empty()) return out;
         return error_reply(
             {failure::internal, "the status is longer than a message", "unload some"});

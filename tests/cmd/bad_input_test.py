@@ -28,10 +28,11 @@ class Usage(CommandTest):
                       ["load", "one", "profiler"], ["load", "-1", "profiler"],
                       ["load", "1", "profiler", "extra"], ["load", "1", "profiler,x"],
                       ["load", "1", "profiler", "-F", "0"], ["swap", "1", "profiler"],
-                      ["swap", "1", "a", "b", "c"], ["unload", "1"], ["status"],
+                      ["swap", "1", "a", "b", "c"], ["unload", "1"],
                       ["status", "1", "2"], ["attach"], ["attach", "1", "2"],
                       ["attach", "one"], ["attach", "1", "--force"], ["detach"],
-                      ["detach", "0"], ["detach", "1", "--seccomp"], ["status", "1", "--xml"], ["status", "99999999999"]):
+                      ["detach", "0"], ["detach", "1", "--seccomp"], ["status", "1", "--xml"], ["status", "--watch=0"],
+                      ["status", "--watch=soon", "1"], ["status", "1", "--watch", "5"], ["status", "99999999999"]):
             with self.subTest(words=words):
                 self.assert_one_line(self.nmi(*words), 2, "try ")
 

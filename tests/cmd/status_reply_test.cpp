@@ -4,9 +4,11 @@
 // a line that makes no sense takes nothing else with it.
 #include <nmi/target/status_reply.hpp>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <nmi/complaint.hpp>
 #include <nmi/output/status_json.hpp>
 #include <nmi/output/table.hpp>
 
@@ -16,6 +18,7 @@ namespace {
 const agent::message example{
     "agent\t1\t4711",
     "source\ttimer\t1000\t4\t1\t7\tperf: not permitted",
+    "unreachable\t4712\tblocks\tx",
     "cpus\t0\t2\t3",
     "nmi\t1000\t0\t2345",
     "handler\tprofiler\t4\t/lib/profiler.so\t3400\t3300\t200\t240000\t45000\t1000\t0\t2300",
@@ -36,6 +39,9 @@ TEST(status_reply, every_line_is_understood) {
     EXPECT_EQ(status.source.unreachable, 1u);
     EXPECT_EQ(status.source.overruns, 7u);
     EXPECT_EQ(status.source.reason, "perf: not permitted");
+    ASSERT_EQ(status.unreachable.size(), 1u);
+    EXPECT_EQ(status.unreachable[0].tid, 4712u);
+    EXPECT_EQ(status.unreachable[0].reason, "blocks");
     EXPECT_EQ(status.cpus, (counts{0, 2, 3}));
     EXPECT_EQ(sum(status.nmis), 3345u);
     ASSERT_EQ(status.handlers.size(), 2u);
@@ -70,6 +76,13 @@ TEST(status_reply, control_characters_do_not_reach_the_terminal) {
     const program_status status = read_status({"handler\ta\033[2Jb\t1\tp\n\t1"});
     EXPECT_EQ(status.handlers[0].name, "a [2Jb");
     EXPECT_EQ(status.handlers[0].path, "p ");
+    // C1, the line separator, what turns the direction of writing, and what is no UTF-8.
+    EXPECT_EQ(one_line("a\xc2\x9b"
+                       "2Jb\xe2\x80\xa8"
+                       "c\xe2\x80\xae"
+                       "d\x9b\xff\xc3"),
+              "a 2Jb c d???");
+    EXPECT_EQ(one_line("µs…"), "µs…");
 }
 
 TEST(table, has_a_row_per_handler_and_a_column_per_busy_cpu) {
@@ -85,6 +98,28 @@ TEST(table, has_a_row_per_handler_and_a_column_per_busy_cpu) {
               "  overruns                                     7\n"
               "  grace periods                                9    2.30 µs    18.1 µs  median, "
               "longest\n");
+}
+
+TEST(table, says_how_much_came_since) {
+    program_status later = read_status(example);
+    const program_status before = later;
+    later.nmis[0] += 500;
+    later.handlers[0].handled += 250;
+    const std::string table = interrupt_table(later, {&before, 0.5});
+    EXPECT_THAT(table, testing::HasSubstr("NMIs   a second       mean"));
+    EXPECT_THAT(table, testing::HasSubstr("3,550        500    1.20"));
+    EXPECT_THAT(table, testing::HasSubstr("3,845      1,000\n"));
+    EXPECT_THAT(table,
+                testing::HasSubstr("grace periods                                9          0"));
+}
+
+TEST(table, lists_who_is_not_reached) {
+    program_status status = read_status(example);
+    status.unreachable[0].name = "worker";
+    status.source.unreachable = 3;
+    EXPECT_EQ(unreachable_table(status),
+              "not reachable\n     4712  worker  blocks\n  and 2 more\n");
+    EXPECT_EQ(unreachable_table({}), "");
 }
 
 TEST(table, a_source_is_one_line) {

@@ -60,8 +60,10 @@ struct unload_options {
 };
 
 struct status_options {
-    int pid = 0;
+    std::optional<int> pid;  // none: every agent of the user
     bool json = false;
+    std::string watch_text;  // as it was given
+    std::optional<double> watch_seconds;
 };
 
 struct backtrace_options {

@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <nmi/complaint.hpp>
+
 namespace nmircu::command {
 
 using clock = std::chrono::steady_clock;
@@ -24,7 +26,7 @@ void progress::show(const std::string& text) {
     next_ = now + std::chrono::milliseconds(250);
     const std::size_t width = terminal_width();
     // Carriage return, text, erase to the end of the line.
-    std::fprintf(stderr, "\r%s\033[K", text.substr(0, width - 1).c_str());
+    std::fprintf(stderr, "\r%s\033[K", one_line(text.substr(0, width - 1)).c_str());
     shown_ = true;
 }
 

@@ -20,6 +20,7 @@ json handler_json(const handler_status& handler) {
         {"handled", handler.handled},
         {"handled_by_cpu", handler.handled_by_cpu},
         {"timed_calls", handler.timed_calls},
+        {"total_ns", handler.total_ns},
         {"mean_ns", handler.mean_ns()},
         {"longest_ns", handler.longest_ns},
     };
@@ -33,16 +34,26 @@ json source_json(const source_line& source) {
     };
 }
 
-}  // namespace
+json unreachable_json(const program_status& status) {
+    json list = json::array();
+    for (const unreachable_thread& thread : status.unreachable) {
+        list.push_back({{"tid", thread.tid}, {"name", thread.name}, {"reason", thread.reason}});
+    }
+    return list;
+}
 
-std::string status_json(const program_status& status) {
+json document_of(const program_status& status) {
     json handlers = json::array();
     for (const handler_status& handler : status.handlers)
         handlers.push_back(handler_json(handler));
-    const json document{
+    return {
+        {"schema", 1},
         {"pid", status.pid},
+        {"program", status.program},
         {"agent_version", status.version},
+        {"time_unix_ns", status.time_unix_ns},
         {"source", source_json(status.source)},
+        {"unreachable", unreachable_json(status)},
         {"cpus", status.cpus},
         {"nmis_by_cpu", status.nmis},
         {"handlers", handlers},
@@ -54,8 +65,29 @@ std::string status_json(const program_status& status) {
           {"median_ns", status.grace_median_ns},
           {"longest_ns", status.grace_longest_ns}}},
     };
-    // Names and paths are bytes; those that are no UTF-8 are replaced, not a reason to fail.
-    return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+// Names and paths are bytes; those that are no UTF-8 are replaced, not a reason to fail.
+std::string text_of(const json& document, json_layout layout) {
+    const int indent = layout == json_layout::indented ? 2 : -1;
+    return document.dump(indent, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string status_json(const program_status& status, json_layout layout) {
+    return text_of(document_of(status), layout);
+}
+
+std::string agents_json(const std::vector<program_status>& agents,
+                        const std::vector<silent_agent>& silent, json_layout layout) {
+    json document{{"schema", 1}, {"agents", json::array()}, {"silent", json::array()}};
+    for (const program_status& status : agents)
+        document["agents"].push_back(document_of(status));
+    for (const silent_agent& one : silent) {
+        document["silent"].push_back({{"pid", one.pid}, {"socket", one.socket}, {"why", one.why}});
+    }
+    return text_of(document, layout);
 }
 
 }  // namespace nmircu::command

@@ -19,9 +19,23 @@ std::uint64_t at(const counts& values, std::size_t column) {
 struct row {
     std::string name;
     std::vector<std::string> cells;  // per shown CPU, then the three below
-    std::string total, mean, longest;
+    std::string total, rate, mean, longest;
     std::string remark;
 };
+
+std::string count_rate(std::uint64_t now, std::uint64_t then, const earlier_status& before) {
+    if (before.status == nullptr || before.seconds <= 0) return {};
+    const std::uint64_t more = now < then ? 0 : now - then;
+    return grouped(static_cast<std::uint64_t>(static_cast<double>(more) / before.seconds + 0.5));
+}
+
+std::uint64_t handled_before(const handler_status& handler, const earlier_status& before) {
+    if (before.status == nullptr) return 0;
+    for (const handler_status& then : before.status->handlers) {
+        if (then.name == handler.name && then.retired == handler.retired) return then.handled;
+    }
+    return 0;
+}
 
 // Columns of the reply on which at least one interrupt or loss was counted; the first if none.
 std::vector<std::size_t> shown_columns(const program_status& status) {
@@ -44,10 +58,12 @@ std::vector<std::string> cells_of(const counts& values, const std::vector<std::s
     return cells;
 }
 
-row handler_row(const handler_status& handler, const std::vector<std::size_t>& shown) {
+row handler_row(const handler_status& handler, const std::vector<std::size_t>& shown,
+                const earlier_status& before) {
     row line{handler.name,
              cells_of(handler.handled_by_cpu, shown),
              grouped(handler.handled),
+             count_rate(handler.handled, handled_before(handler, before), before),
              "-",
              "-",
              {}};
@@ -60,19 +76,27 @@ row handler_row(const handler_status& handler, const std::vector<std::size_t>& s
     return line;
 }
 
-std::vector<row> rows_of(const program_status& status, const std::vector<std::size_t>& shown) {
+// A count of the whole program; `cells` if it is known per CPU.
+row count_row(const char* name, std::vector<std::string> cells, std::uint64_t now,
+              std::uint64_t then, const earlier_status& before) {
+    return {name, std::move(cells), grouped(now), count_rate(now, then, before), {}, {}, {}};
+}
+
+std::vector<row> rows_of(const program_status& status, const std::vector<std::size_t>& shown,
+                         const earlier_status& before) {
+    const program_status none;
+    const program_status& then = before.status == nullptr ? none : *before.status;
     std::vector<row> rows;
-    for (const handler_status& handler : status.handlers) {
-        rows.push_back(handler_row(handler, shown));
-    }
-    rows.push_back(
-        {"all NMIs", cells_of(status.nmis, shown), grouped(sum(status.nmis)), {}, {}, {}});
-    rows.push_back({"unknown NMIs", {}, grouped(status.unknown), {}, {}, {}});
-    rows.push_back({"forwarded", {}, grouped(status.forwarded), {}, {}, {}});
-    rows.push_back(
-        {"lost records", cells_of(status.lost, shown), grouped(sum(status.lost)), {}, {}, {}});
-    rows.push_back({"overruns", {}, grouped(status.source.overruns), {}, {}, {}});
-    row grace{"grace periods", {}, grouped(status.grace_periods), {}, {}, {}};
+    for (const handler_status& handler : status.handlers)
+        rows.push_back(handler_row(handler, shown, before));
+    rows.push_back(count_row("all NMIs", cells_of(status.nmis, shown), sum(status.nmis),
+                             sum(then.nmis), before));
+    rows.push_back(count_row("unknown NMIs", {}, status.unknown, then.unknown, before));
+    rows.push_back(count_row("forwarded", {}, status.forwarded, then.forwarded, before));
+    rows.push_back(count_row("lost records", cells_of(status.lost, shown), sum(status.lost),
+                             sum(then.lost), before));
+    rows.push_back(count_row("overruns", {}, status.source.overruns, then.source.overruns, before));
+    row grace = count_row("grace periods", {}, status.grace_periods, then.grace_periods, before);
     if (status.grace_periods != 0) {
         grace.mean = duration(static_cast<double>(status.grace_median_ns));
         grace.longest = duration(static_cast<double>(status.grace_longest_ns));
@@ -82,49 +106,66 @@ std::vector<row> rows_of(const program_status& status, const std::vector<std::si
     return rows;
 }
 
-// Widths such that every cell of a column fits: name, CPUs, NMIs, mean, longest.
-std::vector<std::size_t> widths_of(const std::vector<row>& rows, std::size_t cpus) {
-    std::vector<std::size_t> widths(cpus + 4, 9);
-    widths[0] = 0;
-    for (const row& line : rows) {
-        widths[0] = std::max(widths[0], columns(line.name));
-        for (std::size_t i = 0; i < line.cells.size(); ++i) {
-            widths[1 + i] = std::max(widths[1 + i], columns(line.cells[i]));
-        }
-        widths[cpus + 1] = std::max(widths[cpus + 1], columns(line.total));
-        widths[cpus + 2] = std::max(widths[cpus + 2], columns(line.mean));
-        widths[cpus + 3] = std::max(widths[cpus + 3], columns(line.longest));
-    }
-    return widths;
+// The cells of a line behind its name: CPUs, NMIs, per second if there is such, mean, longest.
+std::vector<std::string> cells_behind_name(const row& line, std::size_t cpus, bool rates) {
+    std::vector<std::string> cells = line.cells;
+    cells.resize(cpus);
+    cells.push_back(line.total);
+    if (rates) cells.push_back(line.rate);
+    cells.push_back(line.mean);
+    cells.push_back(line.longest);
+    return cells;
 }
 
-std::string format_row(const row& line, const std::vector<std::size_t>& widths) {
-    const std::size_t cpus = widths.size() - 4;
-    std::string text = "  " + pad_right(line.name, widths[0]);
-    for (std::size_t i = 0; i < cpus; ++i) {
-        text += "  " + pad_left(i < line.cells.size() ? line.cells[i] : "", widths[1 + i]);
+std::string format_rows(const std::vector<row>& rows, std::size_t cpus, bool rates) {
+    std::size_t name_width = 0;
+    std::vector<std::size_t> widths;
+    for (const row& line : rows) {
+        name_width = std::max(name_width, columns(line.name));
+        const std::vector<std::string> cells = cells_behind_name(line, cpus, rates);
+        widths.resize(cells.size(), 9);
+        for (std::size_t i = 0; i < cells.size(); ++i)
+            widths[i] = std::max(widths[i], columns(cells[i]));
     }
-    text += "  " + pad_left(line.total, widths[cpus + 1]);
-    text += "  " + pad_left(line.mean, widths[cpus + 2]);
-    text += "  " + pad_left(line.longest, widths[cpus + 3]);
-    if (!line.remark.empty()) text += "  " + line.remark;
-    text.erase(text.find_last_not_of(' ') + 1);
-    return text + "\n";
+    std::string text;
+    for (const row& line : rows) {
+        text += "  " + pad_right(line.name, name_width);
+        const std::vector<std::string> cells = cells_behind_name(line, cpus, rates);
+        for (std::size_t i = 0; i < cells.size(); ++i)
+            text += "  " + pad_left(cells[i], widths[i]);
+        if (!line.remark.empty()) text += "  " + line.remark;
+        text.erase(text.find_last_not_of(' ') + 1);
+        text += '\n';
+    }
+    return text;
 }
 
 }  // namespace
 
-std::string interrupt_table(const program_status& status) {
+std::string interrupt_table(const program_status& status, const earlier_status& before) {
     const std::vector<std::size_t> shown = shown_columns(status);
-    std::vector<row> rows = rows_of(status, shown);
-    row head{"", {}, "NMIs", "mean", "longest", {}};
-    for (const std::size_t column : shown) {
+    row head{"", {}, "NMIs", "a second", "mean", "longest", {}};
+    for (const std::size_t column : shown)
         head.cells.push_back(fmt::format("CPU{}", status.cpus[column]));
+    std::vector<row> rows = rows_of(status, shown, before);
+    rows.insert(rows.begin(), head);
+    return format_rows(rows, shown.size(), before.status != nullptr);
+}
+
+std::string unreachable_table(const program_status& status) {
+    if (status.unreachable.empty()) return {};
+    std::size_t width = 0;
+    for (const unreachable_thread& thread : status.unreachable)
+        width = std::max(width, columns(thread.name));
+    std::string text = "not reachable\n";
+    for (const unreachable_thread& thread : status.unreachable) {
+        text += fmt::format("  {:>7}  {}  {}\n", thread.tid, pad_right(thread.name, width),
+                            thread.reason);
     }
-    const std::vector<std::size_t> widths = widths_of(rows, shown.size());
-    std::string text = format_row(head, widths);
-    for (const row& line : rows)
-        text += format_row(line, widths);
+    if (status.source.unreachable > status.unreachable.size()) {
+        text += fmt::format("  and {} more\n",
+                            grouped(status.source.unreachable - status.unreachable.size()));
+    }
     return text;
 }
 

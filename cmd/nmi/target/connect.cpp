@@ -45,19 +45,6 @@ std::string runtime_directory_of(int pid) {
     return {};
 }
 
-unique_fd open_socket(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof address.sun_path - 1));
-    unique_fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    // Connecting blocks while a stopped program's queue is full.
-    const timeval patience{quick_deadline.count() / 1000, 0};
-    setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-        return {};
-    return socket;
-}
-
 // Whether the process at the other end is the one we were asked for: a stale path may have been
 // taken over. Unknown (another PID namespace) counts as yes.
 bool is_peer(const unique_fd& socket, int pid) {
@@ -116,6 +103,19 @@ client greet(unique_fd socket, const std::string& attempt) {
 }
 
 }  // namespace
+
+unique_fd open_socket(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof address.sun_path - 1));
+    unique_fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    // Connecting blocks while a stopped program's queue is full.
+    const timeval patience{quick_deadline.count() / 1000, 0};
+    setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        return {};
+    return socket;
+}
 
 client connect_to(int pid, const std::string& attempt) {
     search found = find_agent_of(known_facts(pid, attempt));

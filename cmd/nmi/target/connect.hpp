@@ -17,6 +17,9 @@ inline constexpr milliseconds slow_deadline{30000};
 // For an agent that has just been entered to listen.
 inline constexpr milliseconds attach_deadline{10000};
 
+// A connection to whoever listens at `path`; none: nobody does, or he is busy for too long.
+unique_fd open_socket(const std::string& path);
+
 // Connects and says hello. `attempt` opens every message: "load profiler into 1234". Fails
 // (exit_error) if there is no such process, it is somebody else's, or has no agent.
 client connect_to(int pid, const std::string& attempt);

@@ -79,6 +79,8 @@ void read_line(program_status& status, line_reader line) {
         status.pid = line.number();
     } else if (what == "source") {
         status.source = read_source(line);
+    } else if (what == "unreachable") {
+        status.unreachable.push_back({line.number(), line.text(), {}});
     } else if (what == "cpus") {
         status.cpus = line.numbers();
     } else if (what == "nmi") {

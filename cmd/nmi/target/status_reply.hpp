@@ -39,11 +39,20 @@ struct source_line {
     std::string reason;
 };
 
+struct unreachable_thread {
+    std::uint64_t tid = 0;  // as the program itself knows it
+    std::string reason;
+    std::string name;  // not from the reply; empty: unknown
+};
+
 struct program_status {
     std::string version;
+    std::string program;             // not from the reply; empty: unknown
+    std::uint64_t time_unix_ns = 0;  // not from the reply either: when it came
     std::uint64_t pid = 0;
     source_line source;
-    counts cpus;  // the CPU each of the columns below stands for
+    std::vector<unreachable_thread> unreachable;  // the first of them
+    counts cpus;                                  // the CPU each of the columns below stands for
     counts nmis;
     std::vector<handler_status> handlers;
     std::uint64_t unknown = 0;
