@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <vector>
 
 #include "hits.hpp"
@@ -299,6 +300,27 @@ TEST_F(source_perf, is_what_automatic_takes) {
     EXPECT_EQ(source_kind::perf, status.kind);
     EXPECT_EQ("", status.reason);
     EXPECT_TRUE(burn_until_hit());
+}
+
+TEST_F(source_perf, gives_way_to_timers_where_threads_run_for_moments_only) {
+    for (const source_kind kind : {source_kind::perf, source_kind::automatic}) {
+        ASSERT_EQ("", start(kind));
+        const auto cpu_ms = [] { return std::clock() * 1000 / CLOCKS_PER_SEC; };
+        for (const auto end = cpu_ms() + 400; cpu_ms() < end;) {
+            const timespec moment{0, 1000};
+            ::nanosleep(&moment, nullptr);
+            rescan_threads();
+        }
+        const source_status status = current_source();
+        if (kind == source_kind::perf) {
+            EXPECT_EQ(source_kind::perf, status.kind);  // as asked for
+        } else {
+            EXPECT_EQ(source_kind::timer, status.kind);
+            EXPECT_THAT(status.reason, ::testing::HasSubstr("times per second of CPU time"));
+            EXPECT_TRUE(burn_until_hit());
+        }
+        stop_source();
+    }
 }
 
 TEST_F(source_perf, gives_way_to_timers_when_descriptors_run_out) {

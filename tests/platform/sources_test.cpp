@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Property: automatic takes perf where it may and timers where it may not, and says why; whatever
+// Property: automatic takes perf where it may and is worth it, else timers, and says why; whatever
 // goes wrong is one line that names the obstacle; and callers may come from any thread at once.
 // Nothing here lets perf run: that is source_perf_test.cpp, which ThreadSanitizer does not survive.
 #include "platform/linux/sources.hpp"
@@ -44,6 +44,14 @@ TEST_F(sources, automatic_falls_back_when_seccomp_refuses_perf) {
         };
         EXPECT_EXIT(::_exit(run()), ExitedWithCode(0), "perf_event_open failed.*seccomp");
     }
+}
+
+TEST_F(sources, automatic_takes_timers_for_a_rate_that_the_tick_gives) {
+    ASSERT_EQ("", start(source_kind::automatic, 100));
+    EXPECT_EQ(source_kind::timer, current_source().kind);
+    EXPECT_EQ("", current_source().reason);
+    EXPECT_EQ(0u, current_source().limit_hz);
+    EXPECT_TRUE(burn_until_hit());
 }
 
 TEST_F(sources, explicit_perf_does_not_fall_back) {

@@ -19,6 +19,7 @@
 #include "platform/linux/source_perf.hpp"
 #include "platform/linux/source_signals.hpp"
 #include "platform/linux/source_timer.hpp"
+#include "platform/linux/switch_rate.hpp"
 #include "platform/linux/thread_list.hpp"
 
 namespace nmircu::platform {
@@ -47,6 +48,7 @@ struct source_state {
     std::string reason;
     perf_source perf;
     timer_source timer;
+    switch_rate switches;
     std::vector<seen_thread> threads;  // ascending
     std::size_t next_look = 0;
 };
@@ -185,6 +187,11 @@ std::string start_perf_locked(source_state& s) {
 std::string start_locked(source_state& s, source_kind wanted) {
     s.reason.clear();
     if (wanted == source_kind::timer) return start_timer_locked(s);
+    // At rates that the tick can give, it is the cheaper one; sources.hpp has by how much.
+    if (wanted == source_kind::automatic && s.rate_hz <= tick_hz() &&
+        start_timer_locked(s).empty()) {
+        return {};
+    }
     std::string perf_failure = start_perf_locked(s);
     if (perf_failure.empty() || wanted == source_kind::perf) return perf_failure;
     std::string timer_failure = start_timer_locked(s);
@@ -211,6 +218,18 @@ void replace_perf_locked(source_state& s, std::string failure) {
         s.kind = source_kind::perf;
         s.reason += "; and " + why;
     }
+}
+
+// Its threads run for moments only, and what perf does at the ends of each costs too much.
+void leave_perf_locked(source_state& s) {
+    s.perf.stop();
+    if (start_timer_locked(s).empty()) {
+        s.reason = "the threads are switched " + std::to_string(s.switches.per_second()) +
+                   " times per second of CPU time, which perf makes expensive";
+        return;
+    }
+    s.may_fall_back = false;
+    start_perf_locked(s);
 }
 
 std::vector<unreachable_thread> unreachable_locked(const source_state& s) {
@@ -252,6 +271,7 @@ std::string start_source(const source_settings& settings, int excluded_tid) {
     s.may_fall_back = settings.kind == source_kind::automatic;
     s.threads.clear();
     if (std::string failure = start_locked(s, settings.kind); !failure.empty()) return failure;
+    s.switches.reset();
     s.running = true;
     s.owner_pid = ::getpid();
     scan_locked(s, list_threads(), held.mask_before());
@@ -278,6 +298,8 @@ void rescan_threads() {
         s.timer.rescan(list);
     } else if (std::string failure = s.perf.rescan(); !failure.empty()) {
         replace_perf_locked(s, std::move(failure));
+    } else if (s.may_fall_back && s.switches.stays_high()) {
+        leave_perf_locked(s);
     }
     scan_locked(s, list, held.mask_before());
 }

@@ -46,6 +46,9 @@
 
 namespace nmircu::platform {
 
+// automatic: timer for rates up to the tick, where it costs nothing and perf an interrupt each;
+// above, perf, where it may be used, and as long as threads are not switched more than three
+// thousand times per second of CPU time (switch_rate.hpp).
 enum class source_kind : std::uint8_t { automatic, perf, timer };
 
 struct source_settings {
