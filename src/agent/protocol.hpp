@@ -8,13 +8,16 @@
 // for five seconds in the middle of a message is disconnected; nobody else is affected.
 //
 //   hello                          ok, version, pid
-//   rings                          ok, and the ring memfd as SCM_RIGHTS
+//   rings                          ok, and the ring memfd as SCM_RIGHTS; refused while another
+//                                    connection that has them is open
 //   start                          ok: the program may go on to main (only where it waits, see
 //   below) load PATH RATE SOURCE k=v...   ok, name, text    RATE in Hz; SOURCE auto, perf or timer;
 //                                                    text: one line on the source chosen, or empty
 //                                    PATH must be absolute. A second handler takes the source that
 //                                    runs: another RATE is refused, and so is another SOURCE but
 //                                    auto. none: no source is started for it, or kept running
+//   borrow PATH RATE SOURCE k=v... ok, name, text    as load; but when this connection ends, or
+//                                    does not wait for the answer, the module is unloaded again
 //   swap NAME PATH k=v...          ok, name, text    text: one line if something of the old handler
 //                                    could not be unmapped, or empty
 //   unload NAME                    ok, text          text: as of swap

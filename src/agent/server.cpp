@@ -27,7 +27,8 @@ constexpr std::uint64_t late_status_wait_ns = 1000 * millisecond;
 constexpr int look_ms = 20;  // without a wake file
 
 bool is_operation(const std::string& verb) {
-    return verb == "load" || verb == "swap" || verb == "unload" || verb == "detach";
+    return verb == "load" || verb == "borrow" || verb == "swap" || verb == "unload" ||
+           verb == "detach";
 }
 
 }  // namespace
@@ -167,8 +168,18 @@ void server::answer(connection& peer, const message& request) {
     }
 }
 
+// One reader at a time: each record goes to whoever takes it first.
 void server::send_rings(connection& peer) {
-    if (files_.rings >= 0) return peer.send({"ok"}, files_.rings, now_ns_);
+    if (reader_id_ != peer.id() && find(reader_id_) != nullptr) {
+        peer.send(error_reply({failure::busy, "somebody else reads the program's records",
+                               "wait for the other nmi to end"}),
+                  -1, now_ns_);
+        return;
+    }
+    if (files_.rings >= 0) {
+        reader_id_ = peer.id();
+        return peer.send({"ok"}, files_.rings, now_ns_);
+    }
     peer.send(error_reply({failure::internal, "the program could not make its rings",
                            "it may be out of memory or descriptors"}),
               -1, now_ns_);
@@ -272,14 +283,16 @@ void server::drop_finished() {
         const std::uint64_t deadline = peer->deadline_ns();
         if (deadline != 0 && now_ns_ >= deadline) peer->give_up();
         if (!peer->finished()) continue;
-        operations_.forget(peer->id());
+        operations_.forget(peer->id(), now_ns_);
         if (peer->id() == channel_id_) {
             channel_id_ = 0;
             gates_.start.open();
             gates_.finish.open();
         }
     }
-    std::erase_if(peers_, [](const auto& peer) { return peer->finished(); });
+    if (std::erase_if(peers_, [](const auto& peer) { return peer->finished(); }) != 0) {
+        advance_operations();  // what they had borrowed
+    }
 }
 
 void server::begin_exit() {

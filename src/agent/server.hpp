@@ -81,6 +81,7 @@ class server {
     std::uint64_t now_ns_ = 0;
     std::uint64_t next_id_ = 1;
     std::uint64_t channel_id_ = 0;  // of the channel's connection; 0: none
+    std::uint64_t reader_id_ = 0;   // of whoever has the rings, as long as it is connected
     std::vector<std::unique_ptr<connection>> peers_;
     std::vector<pollfd> polled_;
 

@@ -32,14 +32,34 @@ class Usage(CommandTest):
                       ["status", "1", "2"], ["attach"], ["attach", "1", "2"],
                       ["attach", "one"], ["attach", "1", "--force"], ["detach"],
                       ["detach", "0"], ["detach", "1", "--seccomp"], ["status", "1", "--xml"], ["status", "--watch=0"],
-                      ["status", "--watch=soon", "1"], ["status", "1", "--watch", "5"], ["status", "99999999999"]):
+                      ["status", "--watch=soon", "1"], ["status", "1", "--watch", "5"], ["status", "99999999999"],
+                      ["record"], ["record", "--"], ["record", "1", "--", PROGRAM],
+                      ["record", "1", "--"], ["record", "one"], ["record", "1", "2"],
+                      ["record", "1", "--mode", "sleep"], ["record", "1", "-F", "0"],
+                      ["record", "1", "--mode", "wall", "--source", "perf"],
+                      ["record", "1", "--idle"], ["record", "--seccomp", "--", PROGRAM],
+                      ["record", "1", "--call-graph", "lbr"],
+                      ["record", "1", "--call-graph", "fp,512"],
+                      ["record", "1", "--call-graph", "dwarf,"],
+                      ["record", "1", "--call-graph", "dwarf,10"],
+                      ["record", "1", "--call-graph", "dwarf,99999"],
+                      ["record", "1", "-d", "0"], ["record", "1", "-d", "soon"],
+                      ["record", "1", "-o", "x.pdf"], ["record", "1", "-o", ""],
+                      ["record", "1", "-o", "folder/.svg"],
+                      ["record", "1", "-o", "a.svg", "-o", "a.svg"],
+                      ["report"], ["report", "a", "b"], ["report", "x", "--threads"],
+                      ["report", "x", "-o", "x.pdf"], ["diff", "a"], ["diff", "a", "b"],
+                      ["diff", "a", "b", "-o", "x.folded"], ["top"], ["top", "1", "2"],
+                      ["top", "1", "-d", "0"], ["top", "1", "-n", "0"],
+                      ["top", "1", "--looks", "0"]):
             with self.subTest(words=words):
                 self.assert_one_line(self.nmi(*words), 2, "try ")
 
     def test_help_is_no_mistake(self):
         for words in (["--help"], ["run", "--help"], ["load", "-h"], ["swap", "-h"],
                       ["unload", "-h"], ["status", "-h"],
-                      ["attach", "-h"], ["detach", "-h"], ["--version"]):
+                      ["attach", "-h"], ["detach", "-h"], ["record", "-h"], ["report", "-h"],
+                      ["diff", "-h"], ["top", "-h"], ["--version"]):
             with self.subTest(words=words):
                 done = self.nmi(*words)
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -146,6 +166,19 @@ class Programs(CommandTest):
         os.mkdir(self.path("taken.svg"))
         self.refuse(1, "taken.svg", program=PROGRAM, words=("-o", "taken"))
 
+    def test_outputs_of_a_recording_that_cannot_be_written(self):
+        for option in ("/no/such/folder/x.svg", self.folder + ".svg/x.txt"):
+            self.assert_one_line(
+                self.nmi("record", "-o", option, "--", PROGRAM, "ready", self.path("ran")), 1, option)
+        os.mkdir(self.path("profile.pb.gz"))
+        self.assert_one_line(self.nmi("record", "--", PROGRAM, "ready", self.path("ran")), 1,
+                             "profile.pb.gz", "; try ")
+        self.assertFalse(os.path.exists(self.path("ran")))
+
+    def test_programs_that_cannot_be_recorded(self):
+        self.assert_one_line(self.nmi("record", "--", "no-such-program"), 127, "no-such-program")
+        self.assert_one_line(self.nmi("record", "--", self.write("plain", b"", 0o644)), 126, "plain")
+
     def test_a_socket_path_that_is_too_long(self):
         deep = self.path("d" * 80)
         os.mkdir(deep, 0o700)
@@ -197,6 +230,12 @@ class Processes(CommandTest):
         child = self.sleeper()
         self.assert_refused(str(child.pid), 1, f"no agent in process {child.pid}", "nmi run")
         self.assertIsNone(child.poll())
+
+    def test_a_process_is_not_touched_where_nothing_can_be_written(self):
+        child = self.sleeper()
+        self.assert_one_line(self.nmi("record", "-o", "/no/such/folder/x.svg", str(child.pid)), 1,
+                             "/no/such/folder")
+        self.assert_refused(str(child.pid), 1, "no agent")
 
     def test_a_socket_that_somebody_else_answers(self):
         child = self.sleeper()

@@ -17,6 +17,8 @@ def folded(path):
     stacks = {}
     with open(path) as file:
         for line in file:
+            if line.startswith("#"):
+                continue  # what was lost
             stack, _, samples = line.rpartition(" ")
             stacks[tuple(stack.split(";"))] = int(samples)
     return stacks

@@ -107,14 +107,30 @@ void add_seccomp(CLI::App& command, seccomp_filters& filters) {
         "allow");
 }
 
+void add_output_files(CLI::App& command, std::vector<std::string>& files, bool& threads,
+                      const std::string& otherwise) {
+    command
+        .add_option(
+            "-o,--output", files,
+            "a file to write; may be repeated. What it becomes its\nname says: .pb.gz or "
+            ".pprof (pprof), .folded or\n.collapsed (stacks), .svg or .html (flame graph),\n"
+            ".speedscope.json, .txt (table)" +
+                otherwise)
+        ->type_name("FILE")
+        ->take_all()
+        ->expected(1)
+        ->allow_extra_args(false);
+    command.add_flag("--threads", threads, "threads apart, each under its name and number");
+}
+
 int command_main(int argc, const char* const* argv) {
     command_line line;
     line.app.name("nmi");
     line.app.set_version_flag("--version", "nmi " NMI_VERSION);
     line.app.require_subcommand(1);
     line.app.footer(exit_codes);
-    for (const auto add : {add_run, add_attach, add_detach, add_load, add_swap, add_unload,
-                           add_status, add_backtrace}) {
+    for (const auto add : {add_run, add_record, add_report, add_diff, add_top, add_attach,
+                           add_detach, add_load, add_swap, add_unload, add_status, add_backtrace}) {
         add(line);
     }
     try {

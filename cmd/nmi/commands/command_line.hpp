@@ -36,15 +36,22 @@ inline constexpr const char* module_help =
 void add_pid(CLI::App& command, int& pid);
 void add_seccomp(CLI::App& command, seccomp_filters& filters);
 void add_source_options(CLI::App& command, source_options& source);
+// -o FILE, repeatable, of the kinds of profile_files.hpp; and --threads.
+void add_output_files(CLI::App& command, std::vector<std::string>& files, bool& threads,
+                      const std::string& otherwise);
 
 // One for each verb, in its own file.
 void add_attach(command_line& line);
 void add_backtrace(command_line& line);
 void add_detach(command_line& line);
+void add_diff(command_line& line);
 void add_load(command_line& line);
+void add_record(command_line& line);
+void add_report(command_line& line);
 void add_run(command_line& line);
 void add_status(command_line& line);
 void add_swap(command_line& line);
+void add_top(command_line& line);
 void add_unload(command_line& line);
 
 }  // namespace nmircu::command

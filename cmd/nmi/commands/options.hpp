@@ -32,6 +32,43 @@ struct run_options {
     std::vector<std::string> words;  // PROGRAM ARGS...
 };
 
+enum class sampled_time { cpu, wall, off_cpu };
+
+struct record_options {
+    int pid = 0;                     // 0: `program`
+    std::vector<std::string> words;  // PROGRAM ARGS...
+    seccomp_filters filters = seccomp_filters::refuse;
+    sampled_time mode = sampled_time::cpu;
+    source_options source;
+    std::optional<double> seconds;  // none: until somebody or something ends it
+    std::optional<std::uint32_t>
+        stack_bytes;  // of each stack to copy and unwind; none: frame pointers
+    bool threads = false;
+    bool idle = false;
+    std::vector<std::string> files;
+};
+
+struct report_options {
+    std::string file;
+    bool threads = false;
+    std::vector<std::string> files;  // none: the table
+};
+
+struct diff_options {
+    std::string before, after;
+    bool threads = false;
+    std::vector<std::string> files;
+};
+
+struct top_options {
+    int pid = 0;
+    seccomp_filters filters = seccomp_filters::refuse;
+    source_options source;
+    double seconds = 1;                  // between two looks
+    std::optional<std::uint32_t> rows;   // none: as many as fit
+    std::optional<std::uint32_t> looks;  // none: on a terminal without end, else one
+};
+
 struct attach_options {
     int pid = 0;
     seccomp_filters filters = seccomp_filters::refuse;
@@ -75,6 +112,10 @@ struct backtrace_options {
 
 // Each returns the exit status of nmi, or fails with a complaint.
 int run(const run_options& options);
+int record(const record_options& options);
+int report_file(const report_options& options);
+int diff(const diff_options& options);
+int top(const top_options& options);
 int attach(const attach_options& options);
 int detach(const detach_options& options);
 int load(const load_options& options);

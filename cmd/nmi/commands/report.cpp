@@ -14,8 +14,10 @@
 #include <nmi/output/flamegraph.hpp>
 #include <nmi/output/folded.hpp>
 #include <nmi/output/hot_table.hpp>
+#include <nmi/output/make_profile.hpp>
 #include <nmi/output/numbers.hpp>
 #include <nmi/output/output_file.hpp>
+#include <nmi/output/profile_files.hpp>
 #include <nmi/output/table.hpp>
 
 namespace nmircu::command {
@@ -55,8 +57,8 @@ std::string remarks(const recorder& seen, const outcome& result) {
     return text;
 }
 
-std::string tables(const run_options& options, const recorder& seen, const outcome& result,
-                   symbolizer& names) {
+std::string tables(const run_options& options, const profile& found, const recorder& seen,
+                   const outcome& result) {
     std::string text = fmt::format("{}: {:.2f} s, {}\n",
                                    one_line(fmt::format("{}", fmt::join(options.words, " "))),
                                    result.seconds, how_it_ended(result));
@@ -66,18 +68,11 @@ std::string tables(const run_options& options, const recorder& seen, const outco
     const std::uint64_t samples = seen.calls().samples();
     if (samples != 0) {
         text += fmt::format("\nhottest functions of {} samples\n", grouped(samples)) +
-                hot_table(hottest(seen, names), samples, most_functions, terminal_width());
+                hot_table(hottest(stacks_of(found, thread_roots::none)), samples, most_functions,
+                          terminal_width()) +
+                comment_line(found) + "\n";
     }
     return text + remarks(seen, result);
-}
-
-flame_heading heading_of(const run_options& options, const recorder& seen, const outcome& result) {
-    const std::uint64_t lost = sum(result.status.lost);
-    return {fmt::format("{}", fmt::join(options.words, " ")),
-            fmt::format("{} samples · {} thread{} · {} Hz of CPU time · {:.1f} s · {} lost",
-                        grouped(seen.calls().samples()), seen.threads().size(),
-                        seen.threads().size() == 1 ? "" : "s", grouped(result.source.rate_hz),
-                        result.seconds, grouped(lost))};
 }
 
 bool write_or_complain(const std::string& path, const std::string& text) {
@@ -90,13 +85,18 @@ bool write_or_complain(const std::string& path, const std::string& text) {
 
 bool report(const run_options& options, const recorder& seen, const outcome& result) {
     symbolizer names(seen.map());
-    std::string text = tables(options, seen, result, names);
+    const profile found = make_profile(
+        seen, names, facts_of(seen, result, fmt::format("{}", fmt::join(options.words, " "))));
+    std::string text = tables(options, found, seen, result);
     bool written = true;
     if (seen.calls().samples() != 0) {
-        const stack_counts stacks = name_stacks(seen, names);
-        const std::string svg = flamegraph(stacks, heading_of(options, seen, result));
+        const stack_counts stacks = stacks_of(found, thread_roots::name);
+        const std::string svg = flamegraph(
+            stacks, {command_of(found, ""), profile_figures(found), comment_line(found)});
         written = write_or_complain(options.output + ".svg", svg);
-        written = write_or_complain(options.output + ".folded", folded(stacks)) && written;
+        written = write_or_complain(options.output + ".folded",
+                                    folded(stacks) + folded_note(comment_line(found))) &&
+                  written;
         if (written) {
             text += fmt::format("\nflame graph: {0}.svg   stacks: {0}.folded\n", options.output);
         }

@@ -107,7 +107,7 @@ void settle(run_options& options, const std::vector<std::string>& modules) {
 
 int run(const run_options& options) {
     const plan made = make_plan(options);
-    session program(made.what, made.agent);
+    session program("run", made.what, made.agent);
     if (!program.has_agent()) {
         say(
             fmt::format("run {}: its agent does not answer, so it runs without handlers; see what "

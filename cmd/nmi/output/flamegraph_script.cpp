@@ -4,7 +4,8 @@
 //
 // Shared with it: every box is <g class="box" data-l="samples left of it" data-n="its samples"
 // data-d="level"> with a <title> ("function", newline, the rest), a <rect> and a <text>; box 0 is
-// everything; the elements #command #subtitle #detail #matched #tools; margin 12, 6.9 per
+// everything; the page's data-unit says what samples are, and is empty if they are shares; the
+// elements #command #subtitle #detail #matched #tools; margin 12, 6.9 per
 // character (9.7 in the heading, whose whole text is its data-full), 330 for #tools.
 #include <nmi/output/flamegraph.hpp>
 
@@ -19,6 +20,8 @@ text { fill: #23262d; }
 #subtitle { fill: #5d6370; }
 #detail { fill: #9a3412; }
 #matched { fill: #7c2fa3; }
+.note { fill: #5d6370; font-size: 10.5px; }
+#legend text { fill: #5d6370; }
 .box { cursor: pointer; }
 .box text { pointer-events: none; }
 .box rect { rx: 2px; }
@@ -36,7 +39,7 @@ const char* const flamegraph_script = R"js(
 "use strict";
 (() => {
   const margin = 12, characterWidth = 6.9, headingCharacterWidth = 9.7, toolsWidth = 330;
-  const page = document.documentElement;
+  const page = document.querySelector("svg");
   const find = (id) => document.getElementById(id);
   const button = document.querySelector("button"), input = document.querySelector("input");
 
@@ -64,7 +67,7 @@ const char* const flamegraph_script = R"js(
   // The focused box takes the whole width, and so does what it stands on; the rest of its own tower
   // keeps its proportions; everything else goes.
   const lay = () => {
-    const width = Math.max(480, window.innerWidth || 1200);
+    const width = Math.max(480, page.parentNode.clientWidth || window.innerWidth || 1200);
     page.setAttribute("width", width);
     const room = width - 2 * margin, scale = room / Math.max(focus.samples, 1);
     for (const box of boxes) {
@@ -101,9 +104,10 @@ const char* const flamegraph_script = R"js(
       inside = box;
       samples += box.samples;
     }
+    const unit = page.dataset.unit;
+    const count = unit === "" ? "" : `${samples.toLocaleString("en")} ${unit} · `;
     find("matched").textContent = needle === "" ? " " :
-        `matched: ${samples.toLocaleString("en")} samples · ` +
-        `${(100 * samples / Math.max(all.samples, 1)).toFixed(2)}%`;
+        `matched: ${count}${(100 * samples / Math.max(all.samples, 1)).toFixed(2)}%`;
   };
 
   for (const box of boxes) {

@@ -23,4 +23,8 @@ std::string folded(const stack_counts& stacks) {
     return text;
 }
 
+std::string folded_note(const std::string& note) {
+    return note.empty() ? "" : "# " + one_line(note) + " (nmi)\n";
+}
+
 }  // namespace nmircu::command

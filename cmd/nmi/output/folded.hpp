@@ -11,4 +11,8 @@ namespace nmircu::command {
 
 std::string folded(const stack_counts& stacks);
 
+// A line that no tool takes for a stack, because no number stands at its end: "# lost records: 0 ·
+// ... (nmi)". Empty without a note.
+std::string folded_note(const std::string& note);
+
 }  // namespace nmircu::command

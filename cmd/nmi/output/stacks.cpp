@@ -1,60 +1,87 @@
 // SPDX-License-Identifier: MIT
 //
-// The call tree with names; see stacks.hpp.
+// Locations into names; see stacks.hpp.
 #include <nmi/output/stacks.hpp>
 
 #include <algorithm>
 #include <set>
-#include <span>
 #include <tuple>
+
+#include <fmt/format.h>
 
 namespace nmircu::command {
 namespace {
 
-// The inner end of a stack, as far as each outer frame is a place that code can call from. Places
-// outermost first.
-std::span<const code_place> believable(std::span<const code_place> places, symbolizer& names) {
-    for (std::size_t at = places.size() - 1; at-- > 0;) {
-        if (!names.is_call(places[at])) return places.subspan(at + 1);
-    }
-    return places;
+std::string file_name(const std::string& path) {
+    return path.starts_with('[') ? path : path.substr(path.find_last_of('/') + 1);
 }
 
-// As call_tree::for_each_stack, of what of each stack can be believed.
-void for_each_believable(const recorder& seen, symbolizer& names, const call_tree::visitor& visit) {
-    if (seen.is_unwound()) return seen.calls().for_each_stack(visit);
-    seen.calls().for_each_stack(
-        [&](std::uint32_t thread, std::span<const code_place> places, std::uint64_t samples) {
-            visit(thread, believable(places, names), samples);
-        });
+// Of a location, outermost first; without any names, what it is in, or its address.
+std::vector<function_name> names_of(const profile& of, const profile_location& location) {
+    const std::string object =
+        location.mapping ? file_name(of.mappings[*location.mapping].file) : "";
+    std::vector<function_name> names;
+    for (auto line = location.lines.rbegin(); line != location.lines.rend(); ++line) {
+        const profile_function& function = of.functions[line->function];
+        const std::string& name = function.name.empty() ? function.system_name : function.name;
+        if (!name.empty()) names.push_back({name, object});
+    }
+    if (!names.empty()) return names;
+    if (object.empty()) return {{fmt::format("{:#x}", location.address), {}}};
+    return {{object.starts_with('[') ? object : fmt::format("[{}]", object), object}};
+}
+
+std::string root_of(const profile_sample& sample, thread_roots roots) {
+    const std::string name = !sample.thread.empty()  ? sample.thread
+                             : sample.thread_id != 0 ? fmt::format("tid {}", sample.thread_id)
+                                                     : "[unknown thread]";
+    if (roots == thread_roots::name || sample.thread_id == 0) return name;
+    return fmt::format("{} ({})", name, sample.thread_id);
 }
 
 }  // namespace
 
-stack_counts name_stacks(const recorder& seen, symbolizer& names) {
+std::uint32_t shown_value_type(const profile& of) {
+    const auto samples = std::find(of.value_types.begin(), of.value_types.end(),
+                                   profile_value_type{"samples", "count"});
+    if (samples == of.value_types.end()) return of.default_value_type;
+    return static_cast<std::uint32_t>(samples - of.value_types.begin());
+}
+
+stack_counts stacks_of(const profile& of, thread_roots roots) {
+    std::vector<std::vector<function_name>> names;
+    for (const profile_location& location : of.locations)
+        names.push_back(names_of(of, location));
+    const std::uint32_t shown = shown_value_type(of);
     stack_counts stacks;
-    for_each_believable(
-        seen, names,
-        [&](std::uint32_t thread, std::span<const code_place> places, std::uint64_t samples) {
-            std::vector<function_name> stack{{seen.threads().name(thread), {}}};
-            for (const code_place& place : places)
-                stack.push_back(names.name(place));
-            stacks[std::move(stack)] += samples;
-        });
+    for (const profile_sample& sample : of.samples) {
+        const std::int64_t value = sample.values[shown];
+        if (value <= 0) continue;
+        std::vector<function_name> stack;
+        if (roots != thread_roots::none) stack.push_back({root_of(sample, roots), {}});
+        for (auto at = sample.locations.rbegin(); at != sample.locations.rend(); ++at)
+            stack.insert(stack.end(), names[*at].begin(), names[*at].end());
+        stacks[std::move(stack)] += static_cast<std::uint64_t>(value);
+    }
     return stacks;
 }
 
-std::vector<hot_function> hottest(const recorder& seen, symbolizer& names) {
+std::uint64_t sum(const stack_counts& stacks) {
+    std::uint64_t all = 0;
+    for (const auto& [stack, samples] : stacks)
+        all += samples;
+    return all;
+}
+
+std::vector<hot_function> hottest(const stack_counts& stacks) {
     std::map<function_name, hot_function> functions;
-    for_each_believable(
-        seen, names, [&](std::uint32_t, std::span<const code_place> places, std::uint64_t samples) {
-            std::set<function_name> on_stack;  // recursion counts once
-            for (const code_place& place : places)
-                on_stack.insert(names.name(place));
-            for (const function_name& name : on_stack)
-                functions[name].total += samples;
-            functions[names.name(places.back())].self += samples;
-        });
+    for (const auto& [stack, samples] : stacks) {
+        if (stack.empty()) continue;
+        const std::set<function_name> on_stack(stack.begin(), stack.end());  // recursion: once
+        for (const function_name& name : on_stack)
+            functions[name].total += samples;
+        functions[stack.back()].self += samples;
+    }
     std::vector<hot_function> sorted;
     for (auto& [name, found] : functions)
         sorted.push_back({name, found.self, found.total});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Named stacks: what the call tree becomes once places have names. Shared by every output.
+// Named stacks out of a profile: what every picture and table is drawn from.
 #pragma once
 
 #include <cstdint>
@@ -8,16 +8,29 @@
 #include <string>
 #include <vector>
 
-#include <nmi/profile/recorder.hpp>
+#include <nmi/profile/profile.hpp>
 #include <nmi/symbols/symbolizer.hpp>
 
 namespace nmircu::command {
 
-// Thread name first (with no object), then functions, outermost first. Sorted, so that equal
-// profiles give equal files.
+// Functions, outermost first. Sorted, so that equal profiles give equal files.
 using stack_counts = std::map<std::vector<function_name>, std::uint64_t>;
 
-stack_counts name_stacks(const recorder& seen, symbolizer& names);
+// What stands below all of a thread's functions, with no object.
+enum class thread_roots {
+    none,         // threads are merged
+    name,         // threads of one name are merged
+    name_and_id,  // "worker (4711)"
+};
+
+// The value type that we show: samples, or, if there are none, what pprof would show.
+std::uint32_t shown_value_type(const profile& of);
+
+// Of that value type; samples whose value is not above 0 are left out.
+stack_counts stacks_of(const profile& of, thread_roots roots);
+
+// All of them.
+std::uint64_t sum(const stack_counts& stacks);
 
 // A function with the samples it was interrupted in itself, and those of its callees as well.
 struct hot_function {
@@ -26,7 +39,7 @@ struct hot_function {
     std::uint64_t total = 0;
 };
 
-// All functions, hottest first.
-std::vector<hot_function> hottest(const recorder& seen, symbolizer& names);
+// All functions of stacks without thread roots, hottest first.
+std::vector<hot_function> hottest(const stack_counts& stacks);
 
 }  // namespace nmircu::command

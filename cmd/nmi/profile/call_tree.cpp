@@ -36,6 +36,12 @@ void call_tree::add_again(std::uint32_t which, std::uint64_t weight) {
     samples_ += weight;
 }
 
+void call_tree::reset() {
+    for (node& one : nodes_)
+        one.samples = 0;
+    samples_ = 0;
+}
+
 void call_tree::for_each_stack(const visitor& visit) const {
     std::vector<code_place> stack;
     for (const node& leaf : nodes_) {

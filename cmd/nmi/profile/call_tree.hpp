@@ -23,6 +23,9 @@ class call_tree {
     // The sample of which `add` returned `which` counts for that many more.
     void add_again(std::uint32_t which, std::uint64_t weight);
 
+    // Every count is 0 again; numbers from `add` stay valid.
+    void reset();
+
     [[nodiscard]] std::uint64_t samples() const { return samples_; }
 
     // Calls `visit(thread, places outermost first, samples that ended exactly here)` for every

@@ -140,4 +140,11 @@ code_place memory_map::find(std::uint64_t address) const {
     return {found.object, found.file_offset + (address - begin)};
 }
 
+std::vector<memory_map::known_range> memory_map::ranges() const {
+    std::vector<known_range> all;
+    for (const auto& [begin, known] : ranges_)
+        all.push_back({begin, known.end, known.object, known.file_offset});
+    return all;
+}
+
 }  // namespace nmircu::command

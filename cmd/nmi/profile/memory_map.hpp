@@ -63,6 +63,14 @@ class memory_map {
     // Functions that the program has made at run time and told of.
     [[nodiscard]] const jit_map& jit() const { return jit_; }
 
+    // What is known to be mapped, or to have been mapped last, by address.
+    struct known_range {
+        std::uint64_t begin, end;
+        std::uint32_t object;
+        std::uint64_t file_offset;
+    };
+    [[nodiscard]] std::vector<known_range> ranges() const;
+
   private:
     struct range {
         std::uint64_t end;

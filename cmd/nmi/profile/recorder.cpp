@@ -115,6 +115,10 @@ void recorder::finish() {
     count_again(repeats_.finish());
 }
 
+void recorder::forget_calls() {
+    calls_.reset();
+}
+
 void recorder::refresh() {
     if (frozen_) return;
     map_.refresh();

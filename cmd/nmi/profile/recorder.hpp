@@ -54,6 +54,8 @@ class recorder {
     void finish();
     // Looks again at mappings and thread names; call it about once a second and at the end.
     void refresh();
+    // Counts calls from nothing again; everything else stays known.
+    void forget_calls();
     // From now on nothing is looked at any more: the process runs another program.
     void freeze() { frozen_ = true; }
 
