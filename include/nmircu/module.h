@@ -228,7 +228,14 @@ struct nmi_module {
 
     /* (thread) Frees what init and the handler acquired. May block. May be null. */
     void (*exit)(void);
+
+    /* Below: only if `bytes` reaches that far; else 0. */
+
+    uint32_t flags; /* NMI_MODULE_ASKS or 0 */
+    uint32_t reserved;
 };
+/* Its NMIs are asked for, by itself or by a command: no source is started for it. */
+#define NMI_MODULE_ASKS 1u
 
 /* The one symbol a module exports. */
 extern __attribute__((visibility("default"))) const struct nmi_module nmi_module;

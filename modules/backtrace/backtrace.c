@@ -113,4 +113,5 @@ const struct nmi_module nmi_module = {
     .summary = "writes down where each thread is that nmi backtrace asks",
     .init = init,
     .handler = handler,
+    .flags = NMI_MODULE_ASKS,
 };

@@ -6,6 +6,7 @@
 // the dynamic loader's lock.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -36,6 +37,10 @@ class code_object {
     void keep_number() const;
 
     [[nodiscard]] const struct nmi_module& module() const { return *module_; }
+    // NMI_MODULE_* of module.h.
+    [[nodiscard]] std::uint32_t flags() const {
+        return module_->bytes >= sizeof(struct nmi_module) ? module_->flags : 0;
+    }
     [[nodiscard]] const std::string& path() const { return path_; }
 
     // What the module has asked for; empty again before `unload`.

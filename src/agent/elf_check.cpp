@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
@@ -223,11 +224,12 @@ std::optional<refusal> check_abi(std::uint32_t abi, std::uint32_t bytes, const s
                            std::to_string(NMI_MODULE_ABI),
                        hint};
     }
-    if (bytes < sizeof(struct nmi_module)) {
+    constexpr std::size_t least_bytes = offsetof(struct nmi_module, flags);
+    if (bytes < least_bytes) {
         return refusal{failure::module_abi,
                        path + " says its nmi_module has " + std::to_string(bytes) +
                            " bytes, and version " + std::to_string(NMI_MODULE_ABI) + " has " +
-                           std::to_string(sizeof(struct nmi_module)),
+                           std::to_string(least_bytes),
                        hint};
     }
     return std::nullopt;

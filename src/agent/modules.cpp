@@ -221,7 +221,7 @@ message module_table::load(const message& request) {
     run_on_control_([&] { refused = code.load(request[1]); });
     if (refused) return error_reply(*refused);
 
-    fresh->wants_source = wants_source;
+    fresh->wants_source = wants_source && (code.flags() & NMI_MODULE_ASKS) == 0;
     fresh->name = code.module().name;
     if (find(fresh->name) != nullptr) {
         run_on_control_([&] { code.unload(); });

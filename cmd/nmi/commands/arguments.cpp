@@ -129,8 +129,9 @@ int command_main(int argc, const char* const* argv) {
     line.app.set_version_flag("--version", "nmi " NMI_VERSION);
     line.app.require_subcommand(1);
     line.app.footer(exit_codes);
-    for (const auto add : {add_run, add_record, add_report, add_diff, add_top, add_attach,
-                           add_detach, add_load, add_swap, add_unload, add_status, add_backtrace}) {
+    for (const auto add :
+         {add_run, add_record, add_report, add_diff, add_top, add_attach, add_detach, add_load,
+          add_swap, add_unload, add_status, add_backtrace, add_watch}) {
         add(line);
     }
     try {

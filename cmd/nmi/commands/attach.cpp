@@ -9,6 +9,7 @@
 #include <thread>
 
 #include <nmi/commands/command_line.hpp>
+#include <nmi/commands/leave.hpp>
 #include <nmi/commands/options.hpp>
 #include <nmi/complaint.hpp>
 #include <nmi/file_text.hpp>
@@ -54,6 +55,12 @@ void print(const std::string& line, const std::string& attempt) {
 
 }  // namespace
 
+message leave(client& agent, int pid, const std::string& attempt) {
+    message answer = expect_ok(agent.request({"detach"}, slow_deadline), attempt);
+    wait_for_end(pid, attempt);
+    return answer;
+}
+
 int attach(const attach_options& options) {
     const std::string attempt = fmt::format("attach to {}", options.pid);
     connect_or_attach(options.pid, options.filters, attempt);
@@ -63,8 +70,7 @@ int attach(const attach_options& options) {
 int detach(const detach_options& options) {
     const std::string attempt = fmt::format("detach from {}", options.pid);
     client connection = connect_to(options.pid, attempt);
-    const message answer = expect_ok(connection.request({"detach"}, slow_deadline), attempt);
-    wait_for_end(options.pid, attempt);
+    const message answer = leave(connection, options.pid, attempt);
     if (answer.size() < 3) return exit_ok;
     if (!answer[2].empty()) say(answer[2]);
     print(fmt::format("left process {}; nmi-agent.so stays mapped for signals that may be on their "

@@ -8,6 +8,7 @@
 
 #include <nmi/backtrace/collector.hpp>
 #include <nmi/commands/command_line.hpp>
+#include <nmi/commands/leave.hpp>
 #include <nmi/commands/options.hpp>
 #include <nmi/complaint.hpp>
 #include <nmi/target/connect.hpp>
@@ -47,7 +48,7 @@ process_dump take_dump(const backtrace_options& options, const std::string& atte
         throw;
     }
     dump.was_attached = attached;
-    if (attached) expect_ok(agent.request({"detach"}, slow_deadline), attempt);
+    if (attached) leave(agent, options.pid, attempt);
     return dump;
 }
 

@@ -53,5 +53,6 @@ void add_status(command_line& line);
 void add_swap(command_line& line);
 void add_top(command_line& line);
 void add_unload(command_line& line);
+void add_watch(command_line& line);
 
 }  // namespace nmircu::command

@@ -110,6 +110,14 @@ struct backtrace_options {
     bool json = false;
 };
 
+struct watch_options {
+    int pid = 0;
+    std::string exec;  // empty: none
+    unsigned every_s = 10;
+    unsigned count = 0;  // 0: without end
+    bool json = false;
+};
+
 // Each returns the exit status of nmi, or fails with a complaint.
 int run(const run_options& options);
 int record(const record_options& options);
@@ -123,6 +131,7 @@ int swap(const swap_options& options);
 int unload(const unload_options& options);
 int status(const status_options& options);
 int backtrace(const backtrace_options& options);
+int watch(const watch_options& options);
 
 // The whole command; argv as main's. Prints what it has to say itself.
 int command_main(int argc, const char* const* argv);

@@ -68,6 +68,8 @@ struct kept_interrupts {
     // trampoline may run at any moment, even if a handler of the program's own unblocks lines.
     unsigned taken, arrived;
     saved_interrupt ring[most_kept];
+    // Regions that ended here; others are not counted.
+    std::uint32_t ended;
 };
 __thread kept_interrupts kept __attribute__((tls_model("initial-exec")));
 
@@ -253,7 +255,20 @@ struct saved_errno {
 
 }  // namespace
 
+bool mark_masked_region(const std::uint32_t*& depth, const std::uint32_t*& ended) noexcept {
+    detail::reader_state& self = this_reader();
+    depth = &self.irq_mask;
+    ended = &kept.ended;
+    // Relaxed: of this thread, which is interrupted.
+    if (__atomic_load_n(&self.irq_mask, __ATOMIC_RELAXED) == 0) return false;
+    // As if an interrupt had been kept back: the region's end finds none.
+    __atomic_store_n(&self.irq_kept, detail::irq_kept_back, __ATOMIC_RELAXED);  // [IM-3]
+    return true;
+}
+
 void take_kept_interrupts() noexcept {
+    // Relaxed: of this thread and its NMIs.
+    __atomic_store_n(&kept.ended, kept.ended + 1, __ATOMIC_RELAXED);
     const saved_errno kept_errno;
     const sigset_t closed = signals_below_nmis();
     sigset_t mask;
