@@ -69,7 +69,7 @@ struct nmi_host {
      * thread's stack. Writes at most `most` (0..1024) elements; returns how many. */
     uint32_t (*walk_stack)(const struct pt_regs* regs, uintptr_t* addresses, uint32_t most);
 
-    /* (nmi) One record for whoever reads this process's rings. Reserve gives `bytes` (1..32768)
+    /* (nmi) One record for whoever reads this process's rings. Reserve gives `bytes` (1..40960)
      * of 8-aligned memory in the running CPU's ring, or NULL: the ring is full, and the loss has
      * been counted. Every reserved record must be committed, by the same thread, before the
      * handler returns; `kind` is one of enum nmi_record_kind or at least NMI_RECORD_FIRST_FREE. */
@@ -106,6 +106,34 @@ struct nmi_host {
     /* (thread) In init, once: see struct nmi_periodic. Returns what `begin` returned, or -1: the
      * system refused. Blocks. */
     int (*periodic_start)(const struct nmi_periodic* what);
+
+    /* (nmi) NMI_SAMPLE_OFF_CPU and the number of merged interrupts, where flags of a sample have
+     * them: what the source knows of this interrupt. */
+    uint32_t (*interrupt_flags)(const struct pt_regs* regs);
+    /* (nmi) As walk_stack; `flags` becomes NMI_SAMPLE_TRUNCATED, NMI_SAMPLE_UNWOUND_BADLY or 0. */
+    uint32_t (*walk_stack_flags)(const struct pt_regs* regs, uintptr_t* addresses, uint32_t most,
+                                 uint32_t* flags);
+    /* (nmi) The interrupted registers in the order of struct nmi_stack_sample. Writes at most
+     * `most`; returns how many there are: 0 where they are not known. */
+    uint32_t (*dwarf_registers)(const struct pt_regs* regs, uint64_t* out, uint32_t most);
+    /* (nmi) How much of the interrupted stack can be copied from its stack pointer upwards, at most
+     * `most` (0..32768) bytes, a multiple of 8; less where it is known to end. `flags` becomes
+     * NMI_SAMPLE_TRUNCATED if it goes on behind that, else 0. */
+    uint32_t (*stack_extent)(const struct pt_regs* regs, uint32_t most, uint32_t* flags);
+    /* (nmi) Copies that many bytes, which stack_extent has just granted. */
+    void (*copy_stack)(const struct pt_regs* regs, void* out, uint32_t bytes);
+    /* (nmi) Leaves a record NMI_RECORD_THREAD_NAME of the running thread if one is due: at the
+     * thread's first call since a handler was loaded, and, as threads are named after they began,
+     * at its 2nd, 4th, 8th, ... 1024th. Call it before the sample is recorded. */
+    void (*record_thread_name)(void);
+    /* (nmi) Says that the sample just committed stays true until the thread runs again. A source
+     * that looks at threads which do not run will then not interrupt this one, but leave
+     * NMI_RECORD_REPEAT records. Not to be said of a sample that got no room. */
+    void (*sample_stands)(const struct pt_regs* regs);
+    /* (thread) Whether threads that have not run for a second are of interest: 1, and with other
+     * sources than `wall` it makes no difference; 0 takes a 1 back. They count until one
+     * is taken back or the module is unloaded. */
+    void (*want_idle_threads)(int wanted);
 };
 
 /* Who asked for an NMI. */

@@ -8,6 +8,8 @@
 
 #include <ring/writer.hpp>
 
+#include "platform/linux/sources.hpp"
+
 namespace nmircu::agent {
 
 // The program's rings; constant-initialised and never destroyed, because handlers may run until the
@@ -16,6 +18,9 @@ ring::writer& rings() noexcept;
 
 // Valid for ever. Its functions are for handlers: context nmi, as module.h says one by one.
 const nmi_host& host_table() noexcept;
+
+// Writes a repeat of the wall source as a record; false: the ring is full. Context: thread.
+bool record_repeat(const platform::thread_repeat& what) noexcept;
 
 // The function to register for a module's handler, which travels as the cookie. Context: nmi.
 int call_module(void* cookie, nmircu::pt_regs* regs, int cpu) noexcept;

@@ -11,6 +11,10 @@
 
 #include <agent/footprint.hpp>
 #include <agent/host.hpp>
+#include <agent/own_thread.hpp>
+#include <agent/thread_name.hpp>
+
+#include "platform/linux/wall_slots.hpp"
 
 namespace nmircu::agent {
 namespace {
@@ -41,21 +45,21 @@ bool read_settings(const message& request, platform::source_settings& out) {
         out.kind = source_kind::perf;
     } else if (request[3] == "timer") {
         out.kind = source_kind::timer;
+    } else if (request[3] == "wall") {
+        out.kind = source_kind::wall;
+        out.start_thread = start_another_thread;
+        out.report_repeat = record_repeat;
     } else {
         return false;
     }
     return true;
 }
 
-const char* kind_name(platform::source_kind kind) {
-    return kind == platform::source_kind::perf ? "perf" : "timer";
-}
-
 // What an operator should know of the source that was chosen; empty if it is just what he asked
 // for.
 std::string describe_source(const platform::source_status& source) {
     std::string text = source.reason;
-    if (!text.empty()) text = std::string("using ") + kind_name(source.kind) + ": " + text;
+    if (!text.empty()) text = std::string("using ") + platform::name_of(source.kind) + ": " + text;
     if (source.limit_hz != 0) {
         if (!text.empty()) text += "; ";
         text += "this kernel's timers give a thread at most " + std::to_string(source.limit_hz) +
@@ -136,6 +140,8 @@ module_table::entry* module_table::find(const std::string& name) {
 
 // Runs the init of loaded code; if that refuses, nothing is left of it.
 std::optional<refusal> module_table::bring_in(code_object& code, const arguments& given) {
+    // What the handlers before it were told is not known to its reader.
+    forget_told_names();
     std::optional<refusal> refused;
     {
         const resource_offer offer(code.given, run_on_control_, create_);
@@ -155,6 +161,7 @@ std::optional<refusal> module_table::bring_in(code_object& code, const arguments
 std::string module_table::send_away(code_object& code) {
     code.given.ticks.stop();
     deferred_flush_all();  // nobody queues any more
+    platform::forget_standing_samples();
     if (code.module().exit != nullptr) code.module().exit();
     deferred_flush_all();  // not even an item of itself
     std::string left;
@@ -176,7 +183,8 @@ std::optional<refusal> module_table::start_source(const platform::source_setting
         if (same_kind && settings.rate_hz == running.rate_hz) return std::nullopt;
         return refusal{failure::source_failed,
                        std::string("the program is interrupted at ") +
-                           std::to_string(running.rate_hz) + " Hz by " + kind_name(running.kind) +
+                           std::to_string(running.rate_hz) + " Hz by " +
+                           platform::name_of(running.kind) +
                            " already, and a program has one source",
                        "ask for the same, or unload the other handlers first"};
     }

@@ -9,15 +9,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "platform/linux/libc_signals.hpp"
+#include "platform/linux/stack_walk.hpp"
 #include "platform/linux/thread_list.hpp"
 
 namespace nmircu::agent {
 namespace {
 
 constexpr std::size_t stack_bytes = std::size_t{256} << 10;
+
+// Relaxed: whoever reads it was started with it.
+constinit std::atomic<create_function> latest_create{nullptr};
 
 struct thread_start {
     char name[16];
@@ -32,6 +37,7 @@ void* run(void* argument) {
     pthread_setname_np(pthread_self(), own.name);
     const auto self = static_cast<int>(syscall(SYS_gettid));
     platform::hide_thread(self);
+    platform::learn_first_frame();
     own.function(own.argument);
     platform::show_thread(self);
     return nullptr;
@@ -47,6 +53,7 @@ std::size_t enough_stack() {
 
 int start_own_thread(const char* name, void (*function)(void*), void* argument,
                      create_function create) noexcept {
+    latest_create.store(create, std::memory_order_relaxed);  // see its declaration
     auto* start = new thread_start{{}, function, argument};
     std::strncpy(start->name, name, sizeof start->name - 1);
     pthread_attr_t attributes;
@@ -63,6 +70,12 @@ int start_own_thread(const char* name, void (*function)(void*), void* argument,
     pthread_attr_destroy(&attributes);
     if (error != 0) delete start;
     return error;
+}
+
+int start_another_thread(const char* name, void (*function)(void*), void* argument) noexcept {
+    // See its declaration: relaxed.
+    return start_own_thread(name, function, argument,
+                            latest_create.load(std::memory_order_relaxed));
 }
 
 }  // namespace nmircu::agent

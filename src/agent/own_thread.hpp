@@ -15,5 +15,7 @@ using create_function = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(voi
 // Starts a thread that runs `function(argument)` and ends. Returns 0 or an errno value.
 int start_own_thread(const char* name, void (*function)(void*), void* argument,
                      create_function create) noexcept;
+// The same with the create_function that the latest was started with; called on an own thread.
+int start_another_thread(const char* name, void (*function)(void*), void* argument) noexcept;
 
 }  // namespace nmircu::agent

@@ -11,7 +11,8 @@
 //   rings                          ok, and the ring memfd as SCM_RIGHTS; refused while another
 //                                    connection that has them is open
 //   start                          ok: the program may go on to main (only where it waits, see
-//   below) load PATH RATE SOURCE k=v...   ok, name, text    RATE in Hz; SOURCE auto, perf or timer;
+//   below) load PATH RATE SOURCE k=v...   ok, name, text    RATE in Hz; SOURCE auto, perf, timer,
+//                                    or wall (RATE is of real time, then);
 //                                                    text: one line on the source chosen, or empty
 //                                    PATH must be absolute. A second handler takes the source that
 //                                    runs: another RATE is refused, and so is another SOURCE but

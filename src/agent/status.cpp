@@ -36,7 +36,7 @@ class line {
 std::string source_line(const platform::source_status& source) {
     line out("source");
     if (!source.running) return out.add("none").add(0).add(0).add(0).add(0).text();
-    return out.add(source.kind == platform::source_kind::perf ? "perf" : "timer")
+    return out.add(platform::name_of(source.kind))
         .add(source.rate_hz)
         .add(source.threads)
         .add(source.unreachable.size())

@@ -20,6 +20,9 @@ inline constexpr int nmi_signal = SIGSTKFLT;
 // the number it was requested with (0: nmi_raise).
 inline constexpr std::uint64_t signal_tag_magic = 0x6e6d6921ull << 32;
 
+// In the lower half of a queued signal's tag: it is the wall source's, to the slot in the rest.
+inline constexpr std::uint32_t wall_tag_bit = 0x80000000u;
+
 constexpr std::uint64_t signal_tag(std::uint32_t thread_id) noexcept {
     return signal_tag_magic | thread_id;
 }

@@ -169,7 +169,9 @@ int request_nmi(int tid, std::uint32_t number) noexcept {
 std::uint32_t requested_number(const pt_regs* regs) noexcept {
     const siginfo_t* const info = regs->info;
     if (regs->type != nmi_type::local || info->si_code != SI_QUEUE) return 0;
-    return signal_tag_thread(reinterpret_cast<std::uintptr_t>(info->si_value.sival_ptr));
+    const std::uint32_t number =
+        signal_tag_thread(reinterpret_cast<std::uintptr_t>(info->si_value.sival_ptr));
+    return (number & wall_tag_bit) == 0 ? number : 0;
 }
 
 bool is_ours(int signal) noexcept {

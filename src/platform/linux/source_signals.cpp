@@ -17,6 +17,7 @@
 
 #include "platform/linux/pt_regs.hpp"
 #include "platform/linux/signal_tag.hpp"
+#include "platform/linux/wall_slots.hpp"
 
 namespace nmircu::platform {
 namespace {
@@ -52,6 +53,7 @@ void note_conflict(std::uint64_t pair) noexcept {
 bool accept_signal(const siginfo_t* info) noexcept {
     if (info->si_signo == perf_signal) return accept_perf_tag(perf_signal_data(info));
     if (info->si_code == SI_TIMER) note_timer_signal(info->si_overrun);
+    if (info->si_code == SI_QUEUE) return accept_queued_signal(info);
     return true;
 }
 

@@ -15,17 +15,12 @@
 #include <ctime>
 
 #include "platform/linux/signal_tag.hpp"
+#include "platform/linux/thread_look.hpp"
 
 namespace nmircu::platform {
 namespace {
 
 constexpr std::uint64_t second_ns = 1'000'000'000;
-
-// The CPU clock of any thread of the process: include/linux/posix-timers_types.h,
-// make_thread_cpuclock(tid, CPUCLOCK_SCHED).
-clockid_t cpu_clock_of(int thread_id) {
-    return static_cast<clockid_t>((~static_cast<unsigned>(thread_id) << 3) | 6u);
-}
 
 timespec to_timespec(std::uint64_t ns) {
     return {static_cast<time_t>(ns / second_ns), static_cast<long>(ns % second_ns)};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Chooses a source, keeps the one that runs, and serialises everybody who touches it. What a source
-// does is in source_perf.cpp and source_timer.cpp. Context: thread.
+// does is in source_perf.cpp, source_timer.cpp and source_wall.cpp. Context: thread.
 #include "platform/linux/sources.hpp"
 
 #include <pthread.h>
@@ -19,8 +19,10 @@
 #include "platform/linux/source_perf.hpp"
 #include "platform/linux/source_signals.hpp"
 #include "platform/linux/source_timer.hpp"
+#include "platform/linux/source_wall.hpp"
 #include "platform/linux/switch_rate.hpp"
 #include "platform/linux/thread_list.hpp"
+#include "platform/linux/wall_slots.hpp"
 
 namespace nmircu::platform {
 namespace {
@@ -49,6 +51,7 @@ struct source_state {
     perf_source perf;
     timer_source timer;
     switch_rate switches;
+    wall_source wall;
     std::vector<seen_thread> threads;  // ascending
     std::size_t next_look = 0;
 };
@@ -74,6 +77,7 @@ std::uint64_t set_blocked_signals(std::uint64_t mask) {
 void disown_locked(source_state& s) {
     s.perf.abandon();
     s.timer.abandon();
+    s.wall.abandon();
     s.threads.clear();
     s.running = false;
     starts_matter.store(false, std::memory_order_relaxed);  // see its declaration
@@ -164,6 +168,12 @@ void look_at_masks_locked(source_state& s, std::uint64_t own_mask) {
 void scan_locked(source_state& s, const std::vector<int>& list, std::uint64_t own_mask) {
     update_seen_locked(s, list);
     look_at_masks_locked(s, own_mask);
+    if (s.kind != source_kind::wall) return;
+    std::vector<int> blocking;
+    for (const seen_thread& thread : s.threads) {
+        if (thread.blocks) blocking.push_back(thread.thread_id);
+    }
+    s.wall.rescan(list, blocking);
 }
 
 std::string start_timer_locked(source_state& s) {
@@ -178,14 +188,27 @@ std::string start_timer_locked(source_state& s) {
     return failure;
 }
 
+std::string start_wall_locked(source_state& s, const source_settings& settings) {
+    if (std::string failure = attach(nmi_signal); !failure.empty()) return failure;
+    starts_matter.store(true, std::memory_order_relaxed);  // as of the timers
+    const std::vector<int> list = list_threads();
+    std::string failure = list.empty() ? "cannot read /proc/self/task: is /proc mounted?"
+                                       : s.wall.start(settings, s.excluded_tid, list);
+    if (!failure.empty()) starts_matter.store(false, std::memory_order_relaxed);
+    s.kind = source_kind::wall;
+    return failure;
+}
+
 std::string start_perf_locked(source_state& s) {
     if (std::string failure = attach(perf_signal); !failure.empty()) return failure;
     s.kind = source_kind::perf;
     return s.perf.start(s.rate_hz, s.excluded_tid);
 }
 
-std::string start_locked(source_state& s, source_kind wanted) {
+std::string start_locked(source_state& s, const source_settings& settings) {
+    const source_kind wanted = settings.kind;
     s.reason.clear();
+    if (wanted == source_kind::wall) return start_wall_locked(s, settings);
     if (wanted == source_kind::timer) return start_timer_locked(s);
     // At rates that the tick can give, it is the cheaper one; sources.hpp has by how much.
     if (wanted == source_kind::automatic && s.rate_hz <= tick_hz() &&
@@ -206,6 +229,7 @@ void stop_locked(source_state& s) {
     starts_matter.store(false, std::memory_order_relaxed);  // see its declaration
     s.perf.stop();
     s.timer.stop();
+    s.wall.stop();
     s.threads.clear();
     s.running = false;
 }
@@ -236,6 +260,10 @@ std::vector<unreachable_thread> unreachable_locked(const source_state& s) {
     std::vector<unreachable_thread> out;
     for (const auto& failure : s.timer.failures())
         out.push_back({failure.thread_id, describe_timer_failure(failure.error)});
+    for (const int thread_id : s.wall.left_out()) {
+        out.push_back({thread_id, "the wall source covers no more than " +
+                                      std::to_string(most_wall_threads) + " threads"});
+    }
     const char* blocks = s.kind == source_kind::perf ? "blocks SIGTRAP" : "blocks SIGSTKFLT";
     const std::size_t without_timer = out.size();
     for (const seen_thread& thread : s.threads) {
@@ -256,6 +284,20 @@ void watch_forks_locked(source_state& s) {
 
 }  // namespace
 
+const char* name_of(source_kind kind) noexcept {
+    switch (kind) {
+        case source_kind::automatic:
+            return "auto";
+        case source_kind::perf:
+            return "perf";
+        case source_kind::timer:
+            return "timer";
+        case source_kind::wall:
+            return "wall";
+    }
+    return "";
+}
+
 std::string start_source(const source_settings& settings, int excluded_tid) {
     if (settings.rate_hz < 1 || settings.rate_hz > highest_rate_hz) {
         return "a rate of " + std::to_string(settings.rate_hz) + " Hz is out of range: 1 to " +
@@ -270,7 +312,7 @@ std::string start_source(const source_settings& settings, int excluded_tid) {
     s.excluded_tid = excluded_tid;
     s.may_fall_back = settings.kind == source_kind::automatic;
     s.threads.clear();
-    if (std::string failure = start_locked(s, settings.kind); !failure.empty()) return failure;
+    if (std::string failure = start_locked(s, settings); !failure.empty()) return failure;
     s.switches.reset();
     s.running = true;
     s.owner_pid = ::getpid();
@@ -296,6 +338,8 @@ void rescan_threads() {
     if (list.empty()) return;  // out of descriptors for the moment
     if (s.kind == source_kind::timer) {
         s.timer.rescan(list);
+    } else if (s.kind == source_kind::wall) {
+        // by the scan below
     } else if (std::string failure = s.perf.rescan(); !failure.empty()) {
         replace_perf_locked(s, std::move(failure));
     } else if (s.may_fall_back && s.switches.stays_high()) {
@@ -308,8 +352,10 @@ void thread_started() {
     if (!starts_matter.load(std::memory_order_relaxed)) return;  // see its declaration
     const source_lock held;
     source_state& s = state();
-    if (s.running && s.kind == source_kind::timer)
-        s.timer.arm_new(static_cast<int>(::syscall(SYS_gettid)));
+    if (!s.running) return;
+    const int self = static_cast<int>(::syscall(SYS_gettid));
+    if (s.kind == source_kind::timer) s.timer.arm_new(self);
+    if (s.kind == source_kind::wall) s.wall.arm_new(self);
 }
 
 source_status current_source() {
@@ -321,7 +367,7 @@ source_status current_source() {
     status.running = true;
     status.rate_hz = s.rate_hz;
     if (s.kind == source_kind::timer && tick_hz() < s.rate_hz) status.limit_hz = tick_hz();
-    status.overruns = timer_overruns();
+    status.overruns = timer_overruns() + s.wall.overruns();
     status.duplicates = duplicate_signals();
     status.reason = s.reason;
     status.unreachable = unreachable_locked(s);

@@ -2,7 +2,8 @@
 //
 // Interrupt sources: what makes the kernel interrupt every thread of this process at a given rate
 // of its CPU time. Two kinds: perf counter overflow (SIGTRAP) and per-thread CPU timers
-// (SIGSTKFLT). Hosted code; thread context only; one source at a time. Signals it causes are
+// (SIGSTKFLT). A third, wall, interrupts at a rate of real time, threads that sleep as well:
+// source_wall.hpp. Hosted code; thread context only; one source at a time. Signals it causes are
 // dispatched by signal_vector.hpp, which recognises them by their tag and shows them to the filter
 // in source_signals.hpp.
 //
@@ -49,11 +50,27 @@ namespace nmircu::platform {
 // automatic: timer for rates up to the tick, where it costs nothing and perf an interrupt each;
 // above, perf, where it may be used, and as long as threads are not switched more than three
 // thousand times per second of CPU time (switch_rate.hpp).
-enum class source_kind : std::uint8_t { automatic, perf, timer };
+enum class source_kind : std::uint8_t { automatic, perf, timer, wall };
+
+// Of the wall source: `count` ticks up to time_ns (CLOCK_MONOTONIC) found the thread where its last
+// sample had found it.
+struct thread_repeat {
+    std::uint64_t time_ns;
+    std::uint32_t thread_id;
+    std::uint32_t count;
+};
+// Called by the wall source's thread. False: it could not be recorded and will be told again.
+using repeat_callback = bool (*)(const thread_repeat& what);
+// Starts a thread that has every signal blocked and is not shown by list_threads, and runs
+// `function(argument)`; 0 or an errno value.
+using thread_starter = int (*)(const char* name, void (*function)(void*), void* argument);
 
 struct source_settings {
     source_kind kind = source_kind::automatic;
-    std::uint32_t rate_hz = 1000;  // per thread, of its CPU time; 1..20000
+    std::uint32_t rate_hz = 1000;  // per thread, of its CPU time (wall: of real time); 1..20000
+    // Of the wall source only.
+    thread_starter start_thread = nullptr;
+    repeat_callback report_repeat = nullptr;
 };
 inline constexpr std::uint32_t highest_rate_hz = 20000;
 
@@ -63,13 +80,15 @@ struct unreachable_thread {
     std::string reason;
 };
 
+[[nodiscard]] const char* name_of(source_kind kind) noexcept;  // "auto", "perf", "timer", "wall"
+
 struct source_status {
-    source_kind kind = source_kind::automatic;  // perf or timer while running
+    source_kind kind = source_kind::automatic;  // never automatic while running
     bool running = false;
     std::uint32_t rate_hz = 0;
     std::uint32_t limit_hz = 0;    // most interrupts per second a thread can get; 0: rate_hz
     std::uint32_t threads = 0;     // threads covered at the last scan
-    std::uint64_t overruns = 0;    // timer expirations merged into an earlier signal
+    std::uint64_t overruns = 0;    // expirations, or ticks, merged into another
     std::uint64_t duplicates = 0;  // perf signals dropped by accept_perf_tag
     std::string reason;            // why automatic did not take perf; empty if it did
     std::vector<unreachable_thread> unreachable;

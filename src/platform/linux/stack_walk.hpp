@@ -27,4 +27,26 @@ std::uint32_t walk_stack(const pt_regs* regs, std::uintptr_t* addresses,
 std::uint32_t walk_stack(std::uintptr_t instruction, std::uintptr_t stack, std::uintptr_t frame,
                          std::uintptr_t* addresses, std::uint32_t most) noexcept;
 
+// outermost: where the thread began, as far as that can be told: a frame pointer of 0, or a frame
+// where the first ones of the thread's stack are. limit: there would have been more. badly:
+// neither.
+enum class walk_end : std::uint8_t { outermost, limit, badly };
+
+// The same two, saying how it ended.
+std::uint32_t walk_stack(const pt_regs* regs, std::uintptr_t* addresses, std::uint32_t most,
+                         walk_end& end) noexcept;
+std::uint32_t walk_stack(std::uintptr_t instruction, std::uintptr_t stack, std::uintptr_t frame,
+                         std::uintptr_t* addresses, std::uint32_t most, walk_end& end) noexcept;
+
+// Called at the beginning of a thread that pthread_create made: how far below its pthread_t the
+// frames begin. It is the same for every thread, as between the two lies what all have, and is not
+// known until somebody has called. Context: thread.
+void learn_first_frame() noexcept;
+
+// How many bytes (a multiple of 8, at most `most`) can be read from `stack` upwards: up to where
+// the running thread's stack is known to end, or memory does. `ends`: that is less than `most`.
+std::uint32_t stack_extent(std::uintptr_t stack, std::uint32_t most, bool& ends) noexcept;
+// Copies what stack_extent has granted.
+void copy_stack(std::uintptr_t stack, void* out, std::uint32_t bytes) noexcept;
+
 }  // namespace nmircu::platform

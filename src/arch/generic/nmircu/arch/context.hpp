@@ -23,6 +23,8 @@ inline std::uintptr_t stack_pointer(const ucontext_t&) noexcept {
 inline std::uintptr_t frame_pointer(const ucontext_t&) noexcept {
     return 0;
 }
+inline constexpr unsigned dwarf_register_count = 0;
+inline void dwarf_registers(const ucontext_t&, std::uint64_t*) noexcept {}
 inline void set_registers(ucontext_t&, std::uintptr_t, std::uintptr_t, std::uintptr_t) noexcept {}
 }  // namespace nmircu::arch
 #endif
