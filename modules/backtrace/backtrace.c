@@ -6,7 +6,7 @@
  *
  *     threads=N    slots, 1..65536; default 1024
  *     depth=N      addresses per thread, 1..256; default 256
- *     stack=BYTES  of the stack to copy, 0..262144; default 0 */
+ *     stack=BYTES  of the stack to copy, 0..32768; default 0 */
 #include "layout.h"
 
 #include <nmircu/module.h>
@@ -62,11 +62,10 @@ static int init(const struct nmi_host* offered, const struct nmi_argument* argum
             wrong = read_number(value, 0, backtrace_most_stack_bytes, &stack_bytes);
         else
             return refuse(error, error_bytes,
-                          "the keys are threads=1..65536, depth=1..256, stack=0..262144, not ",
-                          key);
+                          "the keys are threads=1..65536, depth=1..256, stack=0..32768, not ", key);
         if (wrong)
             return refuse(error, error_bytes,
-                          "threads is 1..65536, depth 1..256, stack 0..262144, and not ", value);
+                          "threads is 1..65536, depth 1..256, stack 0..32768, and not ", value);
     }
     const uint32_t slot_bytes =
         ((uint32_t)sizeof(struct backtrace_slot) + stack_bytes + backtrace_page_bytes - 1) /
@@ -88,6 +87,19 @@ static struct backtrace_slot* take_slot(void) {
                                     (uint64_t)number * header->slot_bytes);
 }
 
+/* What an unwinder needs that has the program's DWARF call frame information. */
+static void copy_stack(struct backtrace_slot* slot, const struct pt_regs* regs) {
+    uint32_t flags = 0;
+    if (header->stack_bytes == 0) return;
+    const uint32_t registers =
+        host->dwarf_registers(regs, slot->registers, backtrace_most_registers);
+    if (registers == 0 || registers > backtrace_most_registers) return;
+    slot->stack_pointer = host->user_stack_pointer(regs);
+    slot->stack_bytes = host->stack_extent(regs, header->stack_bytes, &flags);
+    host->copy_stack(regs, slot + 1, slot->stack_bytes);
+    slot->register_count = registers;
+}
+
 _Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "a walk can go straight into a slot");
 
 static int handler(struct pt_regs* regs, int cpu) {
@@ -99,6 +111,7 @@ static int handler(struct pt_regs* regs, int cpu) {
     slot->cpu = (uint32_t)cpu;
     slot->begin_ns = begin_ns;
     slot->address_count = host->walk_stack(regs, (uintptr_t*)slot->addresses, depth);
+    copy_stack(slot, regs);
     slot->end_ns = host->now_ns();
     /* [BTR-1] release: the whole slot precedes its mark. Partner: the acquire at [BTR-2], layout.h.
      * Weakened: half a stack is shown for a whole one. */

@@ -15,7 +15,7 @@ enum {
     backtrace_most_addresses = 256,
     backtrace_most_registers = 40,
     backtrace_most_slots = 65536,
-    backtrace_most_stack_bytes = 256 * 1024
+    backtrace_most_stack_bytes = 32 * 1024
 };
 
 struct backtrace_header {

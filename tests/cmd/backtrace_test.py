@@ -62,6 +62,13 @@ class Backtrace(CommandTest):
             self.assertIn("lock", self.functions(thread)[0])
         self.assertEqual(len(self.find(dump, "left_then_right")), 1)
         self.assertEqual(len(self.find(dump, "right_then_left")), 1)
+        # Whole stacks, through libc and a signal, neither of which has frame pointers.
+        for thread in waiting:
+            self.assertIn("wait_for_lock", self.functions(thread))
+        handler = self.find(dump, "wait_in_handler")
+        self.assertEqual([t["name"] for t in handler], ["handler"])
+        self.assertIn("handling", self.functions(handler[0]))
+        self.assertEqual([t["thread_id"] for t in self.find(dump, "main")], [child.pid])
         spinner = [t for t in dump["threads"] if t["name"] == "spinner"]
         self.assertIn("spinning", self.functions(spinner[0]))
         self.assertIsNone(child.poll())

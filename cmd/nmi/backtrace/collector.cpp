@@ -16,6 +16,7 @@
 #include <nmi/module_spec.hpp>
 #include <nmi/profile/memory_map.hpp>
 #include <nmi/target/connect.hpp>
+#include <nmi/unwind/slice_unwinder.hpp>
 
 namespace nmircu::command {
 namespace {
@@ -30,6 +31,9 @@ constexpr milliseconds reason_interval{50};
 constexpr std::size_t most_asked_at_once = 4000;  // so that they fit a message
 // Somebody else may be looking at the same program; or was killed while he did.
 constexpr milliseconds other_patience{5000};
+
+// Of each thread's stack, for unwinding by the program's tables.
+constexpr unsigned slice_bytes = 32768;
 
 constexpr const char* module_name = "backtrace";
 
@@ -60,7 +64,7 @@ class collection {
     void take();
     bool explain();
     std::vector<dumped_frame> frames_of(const thread_answer& answer, const memory_map& map,
-                                        symbolizer& names) const;
+                                        symbolizer& names, slice_unwinder& unwinder) const;
 
     client& agent_;
     const std::string& attempt_;
@@ -73,7 +77,8 @@ class collection {
 
 reply collection::ask_to_load(const std::string& path) {
     const std::size_t slots = std::min<std::size_t>(2 * dump_.threads.size() + 64, 65536);
-    return agent_.request({"load", path, "1000", "none", fmt::format("threads={}", slots)},
+    return agent_.request({"load", path, "1000", "none", fmt::format("threads={}", slots),
+                           fmt::format("stack={}", slice_bytes)},
                           slow_deadline);
 }
 
@@ -184,14 +189,22 @@ void collection::gather(milliseconds timeout) {
     dump_.malformed = memory_->malformed();
 }
 
-// Return addresses, as far as each outer frame is a place that code can call from.
+// By the unwinding tables, where they lead to the outermost frame or further than frame pointers
+// do; else by those, as far as each outer frame is a place that code can call from.
 std::vector<dumped_frame> collection::frames_of(const thread_answer& answer, const memory_map& map,
-                                                symbolizer& names) const {
+                                                symbolizer& names, slice_unwinder& unwinder) const {
+    std::vector<std::uint64_t> addresses;
+    walk_end end = walk_end::no_rules;
+    if (!answer.registers.empty()) {
+        end =
+            unwinder.unwind({answer.registers, answer.stack_pointer, answer.stack}, map, addresses);
+    }
+    const bool by_tables = end == walk_end::outermost || addresses.size() > answer.addresses.size();
     std::vector<dumped_frame> frames;
-    for (const std::uint64_t address : answer.addresses) {
+    for (const std::uint64_t address : by_tables ? addresses : answer.addresses) {
         const bool is_inner = frames.empty();
         const code_place place = map.find(is_inner ? address : address - 1);
-        if (!is_inner && !names.is_call(place)) break;
+        if (!by_tables && !is_inner && !names.is_call(place)) break;
         frames.push_back({address, names.name(place)});
     }
     return frames;
@@ -205,9 +218,10 @@ process_dump collection::finish() {
     }
     memory_map map(living);
     map.refresh();
-    symbolizer names(map.objects());
+    symbolizer names(map);
+    slice_unwinder unwinder;
     for (std::size_t i = 0; i < answers_.size(); ++i)
-        dump_.threads[i].frames = frames_of(answers_[i], map, names);
+        dump_.threads[i].frames = frames_of(answers_[i], map, names, unwinder);
     return std::move(dump_);
 }
 
