@@ -117,6 +117,28 @@ def maps():
     yield "inside", (line.format(0, 9, 1, "/big") + "\0" + line.format(3, 3, 2, "/small")).encode()
 
 
+def elf(*objects):
+    """As elf_fuzz.cpp reads it; `objects` are files to begin with."""
+
+    def rules(program, initial=bytes([0x0c, 7, 8, 0x90, 1])):
+        return (u8(0, 1, 0xf8) + u8(len(initial)) + initial + u8(len(program)) + program +
+                bytes(range(256)) + u8(*range(0, 17 * 8, 8)))
+
+    yield "pushes", rules(bytes([0x41, 0x0e, 16, 0x86, 2, 0x43, 0x0d, 6, 0x0a, 0x4c, 0x0c, 7, 8,
+                                 0xc6, 0x41, 0x0b]))
+    # The linkage stub's expression, a signal frame's, and what compilers use less.
+    stub = bytes([0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22])
+    yield "linkage", rules(bytes([0x41, 0x0e, 16, 0x4a, 0x0f, len(stub)]) + stub)
+    yield "signal", rules(bytes([0x10, 3, 2, 0x77, 40, 0x16, 7, 3, 0x77, 8, 0x06, 0x07, 16]))
+    yield "rare", rules(bytes([0x02, 4, 0x05, 3, 2, 0x11, 6, 0x7e, 0x14, 12, 1, 0x09, 3, 13, 0x08,
+                               6, 0x06, 3, 0x2e, 16, 0x12, 7, 0x7e, 0x13, 0x7e]))
+    yield "cpp", u8(1) + b"_ZNSt6vectorIiSaIiEE9push_backERKi"
+    yield "rust", u8(1) + b"_RNvMsr_NtCs3ssYzQotkvD_3std4pathNtB5_7PathBuf3newCs15kBYyAo9fc_7mycrate"
+    yield "old_rust", u8(1) + b"_ZN4core3fmt9Formatter3pad17h0123456789abcdefE"
+    for number, name in enumerate(objects):
+        yield f"object{number}", u8(2) + pathlib.Path(name).read_bytes()
+
+
 def stored(name):
     folder = HERE / "corpus" / name
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():

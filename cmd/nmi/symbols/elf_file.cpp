@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -38,6 +40,12 @@ std::unique_ptr<elf_file> elf_file::in_memory(std::span<char> image) {
 
 elf_file::~elf_file() {
     elf_end(elf_);
+}
+
+bool elf_file::is_trusted() const {
+    struct stat found;
+    return file_ && fstat(file_.get(), &found) == 0 &&
+           (found.st_uid == 0 || found.st_uid == geteuid()) && (found.st_mode & S_IWOTH) == 0;
 }
 
 std::vector<GElf_Phdr> elf_file::program_headers() const {

@@ -34,6 +34,9 @@ class elf_file {
     elf_file& operator=(const elf_file&) = delete;
     ~elf_file();
 
+    // Whether it belongs to root or to our own user, and not everybody may write to it.
+    [[nodiscard]] bool is_trusted() const;
+
     [[nodiscard]] Elf* handle() const { return elf_; }
     [[nodiscard]] const GElf_Ehdr& header() const { return header_; }
     [[nodiscard]] int elf_class() const { return gelf_getclass(elf_); }

@@ -21,6 +21,14 @@ constexpr std::size_t most_extents = 4'000'000;
 constexpr unsigned most_entries = 4'000'000;  // looked at, of one unit
 constexpr unsigned deepest = 64;
 
+// Whether the section's last string ends.
+bool ends_with_nul(const elf_file::section& section) {
+    if (!decompress(section, most_section_bytes)) return false;
+    const Elf_Data* data = elf_rawdata(section.handle, nullptr);
+    if (data == nullptr || data->d_size == 0) return true;
+    return data->d_buf != nullptr && static_cast<const char*>(data->d_buf)[data->d_size - 1] == 0;
+}
+
 // Sections that libdw reads are not larger than real ones, nor when decompressed.
 bool is_reasonable(const elf_file& file) {
     std::uint64_t sum = 0;
@@ -36,6 +44,8 @@ bool is_reasonable(const elf_file& file) {
         }
         if (bytes > most_section_bytes) return false;
         sum += bytes;
+        const bool has_strings = section.name == ".debug_str" || section.name == ".debug_line_str";
+        if (has_strings && !ends_with_nul(section)) return false;
     }
     return sum <= most_debug_bytes;
 }
@@ -138,7 +148,7 @@ auto extents_at(const Extents& extents, std::uint64_t address) {
 }  // namespace
 
 std::unique_ptr<source_lines> source_lines::open(std::unique_ptr<elf_file> file) {
-    if (!file || !is_reasonable(*file)) return nullptr;
+    if (!file || !file->is_trusted() || !is_reasonable(*file)) return nullptr;
     Dwarf* dwarf = dwarf_begin_elf(file->handle(), DWARF_C_READ, nullptr);
     if (dwarf == nullptr) return nullptr;
     std::unique_ptr<source_lines> opened(new source_lines(std::move(file), dwarf));

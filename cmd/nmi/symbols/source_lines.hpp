@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // Source lines of an object that has debug information (DWARF, through libdw), with the functions
-// that were inlined there. Addresses are those of the file. The file is not trusted: what is asked
-// of libdw is bounded, and recursion is not left to it. Thread context.
+// that were inlined there. Addresses are those of the file. libdw reads past the end of damaged
+// debug information in many places (a string without its NUL, for one), so that of a file that
+// neither root nor our own user owns is not looked at: names of a stranger's program come from
+// symbol tables and unwinding tables only. Of what is looked at, amounts are bounded, and recursion
+// is not left to libdw. Thread context.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +31,7 @@ struct line_in_source {
 
 class source_lines {
   public:
-    // Null if the file has no debug information, or more than is reasonable.
+    // Null if the file has no debug information, or more than is reasonable, or is a stranger's.
     static std::unique_ptr<source_lines> open(std::unique_ptr<elf_file> file);
     ~source_lines();
     source_lines(const source_lines&) = delete;

@@ -52,6 +52,23 @@ TEST(source_lines, without_debug_information_there_is_the_function) {
               (std::vector<line_in_source>{{"[unknown]", "", 0}}));
 }
 
+TEST(source_lines, of_a_strangers_file_are_not_looked_for) {
+    const std::uint64_t at = test::offset_of(LINED_PROBE, "lined_place");
+    test::temporary_folder folder;
+    std::filesystem::copy_file(LINED_PROBE, folder / "foreign.so");
+    std::filesystem::permissions(folder / "foreign.so", std::filesystem::perms(0777));
+    one_object writable(folder / "foreign.so", "/nowhere");
+    EXPECT_EQ(writable.names->lines({0, at}),
+              (std::vector<line_in_source>{{"lined::outer(int)", "", 0}}));
+    std::filesystem::permissions(folder / "foreign.so", std::filesystem::perms(0755));
+    one_object ours(folder / "foreign.so", "/nowhere");
+    expect_the_chain(ours.names->lines({0, at}));
+    if (chown((folder / "foreign.so").c_str(), 65534, 65534) != 0)
+        GTEST_SKIP() << "only root can give files away";
+    one_object foreign(folder / "foreign.so", "/nowhere");
+    EXPECT_EQ(foreign.names->lines({0, at}).size(), 1u);
+}
+
 TEST(source_lines, damaged_debug_information_does_no_harm) {
     std::ifstream in(LINED_PROBE, std::ios::binary);
     const std::string original{std::istreambuf_iterator<char>(in), {}};
