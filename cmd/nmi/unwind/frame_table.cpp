@@ -10,6 +10,7 @@ namespace nmircu::command {
 frame_table::frame_table(std::unique_ptr<elf_file> file) : file_(std::move(file)) {
     if (!file_) return;
     segments_ = file_->segments();
+    entry_point_ = file_->header().e_entry;
     entries_ = read_frame_entries(*file_);
 }
 

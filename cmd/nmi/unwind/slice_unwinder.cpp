@@ -159,6 +159,7 @@ walk_end slice_unwinder::walk(const stack_slice& slice, const memory_map& map,
             const std::optional<std::uint64_t> address =
                 code_address(rows.segments(), place.file_offset);
             if (address) row = rows.find(*address);
+            if (address && row == nullptr && rows.is_entry(*address)) return walk_end::outermost;
         }
         const std::uint64_t stack = registers.value[special->stack_pointer];
         const step_result next = row != nullptr ? step(*row, *special, registers, slice)
