@@ -87,6 +87,25 @@ class Endings(RecordTest):
         self.assertIn("no agent", self.nmi("status", str(child.pid)).stderr)
         self.runs_on(child)
 
+    def test_a_recording_that_cannot_begin_leaves_as_it_came(self):
+        child = self.program()
+        self.succeed(self.nmi("attach", str(child.pid)))
+        self.succeed(self.nmi("load", str(child.pid), "profiler"))
+        self.assertEqual(self.nmi("record", str(child.pid)).returncode, 1)
+        self.assertTrue(self.has_profiler(child.pid))
+        self.succeed(self.nmi("detach", str(child.pid)))
+        # A profiler that refuses what it is told, in a program that had no agent.
+        library = self.path("library")
+        os.makedirs(os.path.join(library, "modules"))
+        build = os.path.dirname(os.path.dirname(os.path.dirname(NMI)))
+        agent = os.path.join(build, "src", "agent", "nmi-agent.so")
+        os.symlink(agent, os.path.join(library, "nmi-agent.so"))
+        os.symlink(module("refuses"), os.path.join(library, "modules", "profiler.so"))
+        self.environment["NMI_LIBRARY_DIR"] = library
+        self.assert_one_line(self.nmi("record", str(child.pid)), 1, "wrong phase")
+        self.assertIn("no agent", self.nmi("status", str(child.pid)).stderr)
+        self.runs_on(child)
+
     def test_an_agent_that_was_there_stays(self):
         child = self.program()
         self.succeed(self.nmi("load", str(child.pid), module("quiet"), "-F", "100"))

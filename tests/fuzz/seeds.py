@@ -4,6 +4,7 @@
 # Writes the inputs from which the fuzz target NAME starts into FOLDER: those its function below makes
 # (with the words, if it takes any), and those in corpus/NAME/: .hex files are hexadecimal bytes with
 # comments behind '#', others are taken as they are.
+import gzip
 import pathlib
 import shutil
 import struct
@@ -137,6 +138,37 @@ def elf(*objects):
     yield "old_rust", u8(1) + b"_ZN4core3fmt9Formatter3pad17h0123456789abcdefE"
     for number, name in enumerate(objects):
         yield f"object{number}", u8(2) + pathlib.Path(name).read_bytes()
+
+
+def pprof():
+    def number(field, value):
+        out = bytearray([field << 3])
+        while value >= 0x80:
+            out.append(value & 0x7f | 0x80)
+            value >>= 7
+        out.append(value)
+        return bytes(out)
+
+    def text(field, value):
+        return bytes([field << 3 | 2, len(value)]) + value
+
+    strings = (b"", b"samples", b"count", b"cpu", b"nanoseconds", b"main", b"m.c", b"/bin/x", b"0a1b",
+               b"thread", b"worker", b"thread_id", b"lost records: 0")
+    whole = b"".join((
+        text(1, number(1, 1) + number(2, 2)), text(1, number(1, 3) + number(2, 4)),
+        text(2, text(1, b"\1\2") + text(2, b"\3\4") + text(3, number(1, 9) + number(2, 10))
+             + text(3, number(1, 11) + number(3, 4711))),
+        text(3, number(1, 1) + number(2, 4096) + number(3, 8192) + number(5, 7) + number(6, 8)),
+        text(4, number(1, 1) + number(2, 1) + number(3, 5000) + text(4, number(1, 1) + number(2, 12))),
+        text(4, number(1, 2) + number(3, 99)),
+        text(5, number(1, 1) + number(2, 5) + number(3, 5) + number(4, 6)),
+        b"".join(text(6, one) for one in strings),
+        number(9, 1 << 60), number(10, 10**9), text(11, number(1, 3) + number(2, 4)),
+        number(12, 10**6), text(13, b"\x0c"), number(14, 1)))
+    yield "whole", whole
+    yield "compressed", gzip.compress(whole, mtime=0)
+    yield "cut", gzip.compress(whole, mtime=0)[:-9]
+    yield "no-samples", text(1, number(1, 1)) + text(6, b"") + text(6, b"samples")
 
 
 def stored(name):

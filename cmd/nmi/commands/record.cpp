@@ -85,6 +85,7 @@ bool write_profile(const record_options& options, session& program, const outcom
 int record_process(const record_options& options, const std::string& module_path) {
     const std::string attempt = fmt::format("record {}", options.pid);
     connected found = connect_for_recording(options.pid, options.filters, attempt);
+    const leave_on_failure guard(options.pid, found.origin, attempt);
     const std::string command = command_of_process(options.pid);
     source_options source = source_for(options);
     if (options.mode == sampled_time::cpu) {
@@ -225,7 +226,7 @@ void add_record(command_line& line) {
                     "how stacks are walked: fp (default), along frame\npointers; dwarf[,BYTES], by "
                     "unwinding tables,\nof a copy of each stack's inner end")
         ->type_name("HOW");
-    command.add_flag("--idle", options->idle, "idle threads as well");
+    command.add_flag("--idle", options->idle, "threads that have not run for a second, too");
     add_seccomp(command, options->filters);
     add_output_files(command, options->files, options->threads, ";\ndefault profile.pb.gz");
     command.callback([&line, options, mode, call_graph] {

@@ -38,6 +38,7 @@ connected connect_for_recording(int pid, seccomp_filters filters, const std::str
 
 source_options shared_source(source_options wanted, client& connection,
                              const std::string& attempt) {
+    if (wanted.rate_hz && wanted.kind) return wanted;
     const source_line running = status_of(connection, attempt).source;
     if (running.kind == "none") return wanted;
     if (!wanted.rate_hz) wanted.rate_hz = static_cast<std::uint32_t>(running.rate_hz);
@@ -54,6 +55,15 @@ void leave_program(client& connection, agent_origin origin, const std::string& a
     const reply done = connection.request({"detach"}, slow_deadline);
     if (!done.ok && !connection.closed()) {
         say(fmt::format("{}: the agent stays: {}; {}", attempt, done.error, done.hint));
+    }
+}
+
+leave_on_failure::~leave_on_failure() {
+    if (origin_ == agent_origin::was_there || std::uncaught_exceptions() == exceptions_) return;
+    try {
+        client connection = connect_to(pid_, attempt_);
+        leave_program(connection, origin_, attempt_);
+    } catch (const complaint&) {  // there is one on its way already
     }
 }
 

@@ -4,7 +4,9 @@
 // profiler in it, and its records for us alone.
 #pragma once
 
+#include <exception>
 #include <string>
+#include <utility>
 
 #include <nmi/commands/options.hpp>
 #include <nmi/commands/session.hpp>
@@ -23,11 +25,27 @@ struct connected {
 // there already, or (exit_refused) if no agent can be put there.
 connected connect_for_recording(int pid, seccomp_filters filters, const std::string& attempt);
 
-// As long as handlers of others are loaded there, the source that runs for them is ours, too.
+// A program has one source: what is loaded without wishes of its own takes the one that runs.
 source_options shared_source(source_options wanted, client& connection, const std::string& attempt);
 
 // The agent goes again, if it is ours and nobody has loaded anything since. A line on stderr says
 // so if that fails.
 void leave_program(client& connection, agent_origin origin, const std::string& attempt);
+
+// The same if a complaint ends its scope; declare it before the session.
+class leave_on_failure {
+  public:
+    leave_on_failure(int pid, agent_origin origin, std::string attempt)
+        : pid_(pid), origin_(origin), attempt_(std::move(attempt)) {}
+    ~leave_on_failure();
+    leave_on_failure(const leave_on_failure&) = delete;
+    leave_on_failure& operator=(const leave_on_failure&) = delete;
+
+  private:
+    int pid_;
+    agent_origin origin_;
+    std::string attempt_;
+    int exceptions_ = std::uncaught_exceptions();
+};
 
 }  // namespace nmircu::command

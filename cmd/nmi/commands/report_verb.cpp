@@ -112,7 +112,7 @@ int diff(const diff_options& options) {
         stacks_of(before, roots), stacks_of(after, roots),
         {title,
          fmt::format("before: {} — after: {}", profile_figures(before), profile_figures(after)),
-         fmt::format("before: {} · after: {}", comment_line(before), comment_line(after)), ""});
+         fmt::format("before: {}\nafter: {}", comment_line(before), comment_line(after)), ""});
     bool written = true;
     for (const std::string& file : options.files) {
         const std::string why =

@@ -5,27 +5,12 @@
 #include <nmi/commands/command_line.hpp>
 #include <nmi/commands/load_request.hpp>
 #include <nmi/commands/options.hpp>
+#include <nmi/commands/recording.hpp>
 #include <nmi/complaint.hpp>
 #include <nmi/target/connect.hpp>
 #include <nmi/target/status_reply.hpp>
 
 namespace nmircu::command {
-namespace {
-
-// A program has one source; a handler loaded without wishes of its own takes the one that runs.
-source_options settled_source(source_options wanted, client& connection,
-                              const std::string& attempt) {
-    if (wanted.rate_hz && wanted.kind) return wanted;
-    const message lines = expect_ok(connection.request({"status"}, quick_deadline), attempt);
-    const source_line running = read_status(lines).source;
-    if (running.kind == "none") return wanted;
-    if (!wanted.rate_hz) wanted.rate_hz = static_cast<std::uint32_t>(running.rate_hz);
-    if (!wanted.kind) wanted.kind = running.kind;
-    return wanted;
-}
-
-}  // namespace
-
 message load_request(const module_spec& module, const std::string& path,
                      const source_options& source) {
     message request{"load", path, std::to_string(source.rate_hz.value_or(default_rate_hz)),
@@ -38,7 +23,7 @@ int load(const load_options& options) {
     const std::string attempt = fmt::format("load {} into {}", options.module.module, options.pid);
     const std::string path = find_module(options.module, attempt);
     client connection = connect_or_attach(options.pid, options.filters, attempt);
-    const source_options source = settled_source(options.source, connection, attempt);
+    const source_options source = shared_source(options.source, connection, attempt);
     const message answer = expect_ok(
         connection.request(load_request(options.module, path, source), slow_deadline), attempt);
     if (answer.size() > 1 && !answer[1].empty()) say(answer[1]);

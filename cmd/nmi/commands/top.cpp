@@ -143,6 +143,7 @@ int top(const top_options& options) {
     const module_spec module{"profiler", {}};
     const std::string module_path = find_module(module, attempt);
     connected found = connect_for_recording(options.pid, options.filters, attempt);
+    const leave_on_failure guard(options.pid, found.origin, attempt);
     const source_options source = shared_source(options.source, found.connection, attempt);
     session program("top", options.pid, std::move(found.connection));
     program.borrow(module, module_path, source);

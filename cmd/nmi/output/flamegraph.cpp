@@ -100,21 +100,22 @@ std::string open_document(const flame_heading& heading, double height) {
         xml_text(heading.unit));
 }
 
-// In as many lines as it takes, cut between words.
-std::vector<std::string> lines_of(const std::string& notes) {
+// In as many lines as it takes, cut between words; a newline is kept.
+std::vector<std::string> lines_of(std::string_view notes) {
+    constexpr std::string_view separator = " · ";
     std::vector<std::string> lines;
-    std::string line;
-    for (std::size_t at = 0; at < notes.size();) {
-        const std::size_t end = std::min(notes.find(" · ", at), notes.size());
-        const std::string part = notes.substr(at, end - at);
-        if (!line.empty() && columns(line) + columns(part) + 3 > note_columns) {
-            lines.push_back(std::move(line));
-            line.clear();
+    bool fresh = true;
+    while (!notes.empty()) {
+        const std::size_t end = std::min({notes.find(separator), notes.find('\n'), notes.size()});
+        const std::string part(notes.substr(0, end));
+        if (fresh || columns(lines.back()) + columns(part) + 3 > note_columns) {
+            lines.push_back(part);
+        } else {
+            lines.back() += std::string(separator) + part;
         }
-        line += (line.empty() ? "" : " · ") + part;
-        at = std::min(end + std::string_view(" · ").size(), notes.size());
+        fresh = end < notes.size() && notes[end] == '\n';
+        notes.remove_prefix(std::min(end + (fresh ? 1 : separator.size()), notes.size()));
     }
-    if (!line.empty()) lines.push_back(line);
     return lines;
 }
 

@@ -15,7 +15,7 @@ namespace nmircu::command {
 struct flame_heading {
     std::string command;
     std::string subtitle;  // samples, rate
-    std::string notes{};   // what was lost; at the foot
+    std::string notes{};   // what was lost; at the foot, in lines
     std::string unit = "samples";
 };
 

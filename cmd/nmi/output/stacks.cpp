@@ -12,6 +12,9 @@
 namespace nmircu::command {
 namespace {
 
+// Of all together; the rest of what somebody's file says is left out, so that sums cannot overflow.
+constexpr std::int64_t most_samples = std::int64_t{1} << 62;
+
 std::string file_name(const std::string& path) {
     return path.starts_with('[') ? path : path.substr(path.find_last_of('/') + 1);
 }
@@ -54,9 +57,11 @@ stack_counts stacks_of(const profile& of, thread_roots roots) {
         names.push_back(names_of(of, location));
     const std::uint32_t shown = shown_value_type(of);
     stack_counts stacks;
+    std::int64_t room = most_samples;
     for (const profile_sample& sample : of.samples) {
-        const std::int64_t value = sample.values[shown];
+        const std::int64_t value = std::min(sample.values[shown], room);
         if (value <= 0) continue;
+        room -= value;
         std::vector<function_name> stack;
         if (roots != thread_roots::none) stack.push_back({root_of(sample, roots), {}});
         for (auto at = sample.locations.rbegin(); at != sample.locations.rend(); ++at)

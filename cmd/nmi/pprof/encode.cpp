@@ -61,8 +61,8 @@ class encoder {
 
   private:
     std::uint64_t index(const std::string& text) {
-        const auto [at, is_new] = strings_.try_emplace(text, table_.size());
-        if (is_new) table_.push_back(as_utf8(text));
+        const auto [at, is_new] = strings_.try_emplace(as_utf8(text), table_.size());
+        if (is_new) table_.push_back(at->first);
         return at->second;
     }
 
