@@ -30,9 +30,18 @@ file(RELATIVE_PATH NMIRCU_PC_TO_PREFIX
 configure_file(cmake/nmircu.pc.in nmircu.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/nmircu.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-# The command and what it loads: the agent from lib/nmircu, handlers from lib/nmircu/modules.
+# The command, its manual page and what shells complete; and what it loads: the agent from lib/nmircu,
+# handlers from lib/nmircu/modules.
 if(TARGET nmi)
     install(TARGETS nmi)
+    install(FILES cmd/nmi/completion/nmi.bash RENAME nmi
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+    install(FILES cmd/nmi/completion/_nmi DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+    install(FILES cmd/nmi/completion/nmi.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+    if(TARGET nmi_man)
+        install(FILES ${PROJECT_BINARY_DIR}/nmi.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    endif()
 endif()
 nmircu_plugins_below(${PROJECT_SOURCE_DIR}/src agent)
 if(agent)

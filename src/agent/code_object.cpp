@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include <agent/elf_check.hpp>
+#include <agent/file_trust.hpp>
 
 namespace nmircu::agent {
 namespace {
@@ -92,8 +93,10 @@ std::optional<refusal> code_object::load(const std::string& path) {
 
 std::optional<refusal> code_object::map(int file) {
     const load_lock held;
-    loader_name_ = path_;
-    if (is_loaded(path_)) {
+    // By the path of the file that was checked, not by links that may lead elsewhere by now.
+    loader_name_ = real_path_of(file);
+    if (loader_name_.empty()) loader_name_ = path_;
+    if (is_loaded(loader_name_)) {
         copy_ = copy_file(file, path_);
         if (copy_ < 0) {
             return refusal{

@@ -18,6 +18,8 @@
 
 #include <nmircu/module.h>
 
+#include <agent/file_trust.hpp>
+
 // The linker's name for the header of the object this code is in: what this machine's files say.
 extern "C" const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
@@ -143,13 +145,6 @@ bool read_abi(int file, const elf_file& elf, const symbol& module, std::uint32_t
     return false;
 }
 
-std::string octal(unsigned mode) {
-    std::string digits;
-    for (int shift = 6; shift >= 0; shift -= 3)
-        digits += static_cast<char>('0' + (mode >> shift & 7));
-    return digits;
-}
-
 std::optional<refusal> wrong_with_owner(int file, const std::string& path) {
     struct stat about {};
     if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) {
@@ -161,10 +156,10 @@ std::optional<refusal> wrong_with_owner(int file, const std::string& path) {
                            ", who could change what runs in this program",
                        "copy it, so that it belongs to the program's user or to root"};
     }
-    if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return refusal{failure::module_invalid,
-                       path + " can be written by others (mode " + octal(about.st_mode) + ")",
-                       "chmod go-w " + path};
+    const std::string wrong = wrong_with_access(file);
+    if (!wrong.empty()) {
+        return refusal{failure::module_invalid, path + " " + wrong,
+                       "chmod go-w what is writable, or copy it to a folder of yours"};
     }
     return std::nullopt;
 }

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include <nmi/commands/command_line.hpp>
+#include <nmi/commands/complete.hpp>
 #include <nmi/complaint.hpp>
 
 namespace nmircu::command {
@@ -17,13 +18,6 @@ constexpr const char* exit_codes =
     "that "
     "process, and nothing\nwas touched. `nmi run` exits with PROGRAM's own status, 128 plus the "
     "signal if a signal ended it, 127 if\nthere is no PROGRAM, 126 if it cannot be executed.";
-
-// Whether an option that is written like this has its value in the next word.
-bool takes_next_word(const CLI::App& command, const std::string& word) {
-    if (word.size() > 2 && !word.starts_with("--")) return false;  // -F500
-    const CLI::Option* option = command.get_option_no_throw(word);
-    return option != nullptr && option->get_items_expected_max() > 0;
-}
 
 bool is_option(const std::string& word) {
     return word.size() > 1 && word[0] == '-';
@@ -76,6 +70,12 @@ int parse_and_do(command_line& line, std::vector<std::string> words) {
 }
 
 }  // namespace
+
+bool takes_next_word(const CLI::App& command, const std::string& word) {
+    if (word.size() > 2 && !word.starts_with("--")) return false;  // -F500
+    const CLI::Option* option = command.get_option_no_throw(word);
+    return option != nullptr && option->get_items_expected_max() > 0;
+}
 
 // Validators describe themselves in the middle of the help; the texts here say it better.
 void add_source_options(CLI::App& command, source_options& source) {
@@ -133,6 +133,9 @@ int command_main(int argc, const char* const* argv) {
          {add_run, add_record, add_report, add_diff, add_top, add_attach, add_detach, add_load,
           add_swap, add_unload, add_status, add_backtrace, add_watch}) {
         add(line);
+    }
+    if (argc > 1 && std::string_view(argv[1]) == "__complete") {
+        return complete(line, {argv + 2, argv + argc});
     }
     try {
         return parse_and_do(line, {argv + std::min(argc, 1), argv + argc});

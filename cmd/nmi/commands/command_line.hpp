@@ -33,6 +33,9 @@ struct command_line {
 inline constexpr const char* module_help =
     "MODULE[,key=value...]: a module's name, or, with a\n'/' in it, the path of its .so";
 
+// Whether an option that is written like this has its value in the next word.
+bool takes_next_word(const CLI::App& command, const std::string& word);
+
 void add_pid(CLI::App& command, int& pid);
 void add_seccomp(CLI::App& command, seccomp_filters& filters);
 void add_source_options(CLI::App& command, source_options& source);

@@ -35,6 +35,18 @@ bool exists_and_is_no_file(const fs::path& path) {
     return stat(path.c_str(), &found) == 0 && !S_ISREG(found.st_mode);
 }
 
+// The rule of the kernel's protected_symlinks, which a rename goes around: in a folder where
+// anybody may put files, a link is followed only if it is ours or the folder's owner's.
+bool is_planted_link(const std::string& path) {
+    struct stat link, folder;
+    if (lstat(path.c_str(), &link) != 0 || !S_ISLNK(link.st_mode)) return false;
+    if (stat(folder_of(path).c_str(), &folder) != 0) return true;
+    const bool open_to_all = (folder.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH);
+    return open_to_all && link.st_uid != geteuid() && link.st_uid != folder.st_uid;
+}
+
+constexpr const char* planted = "it is a symbolic link that somebody else put there";
+
 bool write_all(int fd, std::string_view text) {
     while (!text.empty()) {
         const ssize_t count = ::write(fd, text.data(), text.size());
@@ -53,6 +65,7 @@ std::string write_directly(const fs::path& path, std::string_view text) {
 }  // namespace
 
 std::string cannot_write(const std::string& path) {
+    if (is_planted_link(path)) return planted;
     const fs::path target = final_path(path);
     struct stat found;
     if (stat(target.c_str(), &found) == 0) {
@@ -64,6 +77,7 @@ std::string cannot_write(const std::string& path) {
 }
 
 std::string write_file(const std::string& path, std::string_view text) {
+    if (is_planted_link(path)) return planted;
     const fs::path target = final_path(path);
     if (exists_and_is_no_file(target)) return write_directly(target, text);
     std::string temporary = (folder_of(target) / ".nmi-XXXXXX").string();

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 #include <nmircu/module.h>
+#include <agent/file_trust.hpp>
 #include <nmi/symbols/elf_file.hpp>
 
 namespace nmircu::command {
@@ -54,8 +55,10 @@ std::optional<std::uint32_t> abi_at(const elf_file& file, std::uint64_t address)
 }  // namespace
 
 std::string wrong_with_module_file(const std::string& path) {
-    unique_fd opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    unique_fd opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!opened) return fmt::format("cannot be read ({}); try another file", std::strerror(errno));
+    if (const std::string wrong = agent::wrong_with_access(opened.get()); !wrong.empty())
+        return wrong + "; try chmod go-w, or a copy in a folder of yours";
     const std::unique_ptr<elf_file> file = elf_file::open(std::move(opened));
     if (!file) return "is not an ELF file; try a module's .so";
     if (file->header().e_type != ET_DYN)
