@@ -18,9 +18,12 @@
 
 namespace {
 
+using nmircu::platform::copy_stack;
 using nmircu::platform::most_frame_bytes;
 using nmircu::platform::most_frames;
 using nmircu::platform::most_stack_bytes;
+using nmircu::platform::stack_extent;
+using nmircu::platform::walk_end;
 using nmircu::platform::walk_stack;
 using words = std::vector<std::uintptr_t>;
 
@@ -156,6 +159,43 @@ TEST(stack_walk, any_memory_is_survived) {
     }
     for (int round = 0; round < 20000; ++round)
         EXPECT_LE(s.walk(s.at(random() % (17 * page))).size(), most_frames);
+}
+
+walk_end end_of(const stack& s, std::uintptr_t frame, std::uint32_t most = most_frames) {
+    words found(most_frames);
+    walk_end end{};
+    walk_stack(code, s.at(0), frame, found.data(), most, end);
+    return end;
+}
+
+TEST(stack_walk, says_how_it_ended) {
+    stack s;
+    s.frame(64, s.at(128), 0x10001);
+    s.frame(128, 0, 0x10002);
+    EXPECT_EQ(end_of(s, s.at(64)), walk_end::outermost);
+    EXPECT_EQ(end_of(s, s.at(64), 2), walk_end::limit);
+    s.frame(128, 12345, 0x10002);
+    EXPECT_EQ(end_of(s, s.at(64)), walk_end::badly);
+    s.frame(128, s.at(256), 0x10002);
+    s.frame(256, 12345, 0);
+    EXPECT_EQ(end_of(s, s.at(64)), walk_end::outermost);
+}
+
+TEST(stack_walk, a_stack_is_copied_as_far_as_it_can_be_read) {
+    stack s;
+    bool ends = false;
+    EXPECT_EQ(stack_extent(s.at(8), 8192, ends), 8192u);
+    EXPECT_FALSE(ends);
+    errno = 1234;
+    EXPECT_EQ(stack_extent(s.at(15 * page + 8), 8192, ends), page - 8);
+    EXPECT_EQ(errno, 1234);
+    EXPECT_TRUE(ends);
+    EXPECT_EQ(stack_extent(s.at(16 * page), 8192, ends), 0u);
+    EXPECT_TRUE(ends);
+    s.frame(15 * page + 8, 7, 8);
+    words copied(2);
+    copy_stack(s.at(15 * page + 8), copied.data(), 16);
+    EXPECT_EQ(copied, (words{7, 8}));
 }
 
 words found_in_self;
