@@ -12,6 +12,8 @@ def read_folded(path):
     stacks = []
     with open(path) as file:
         for line in file:
+            if line.startswith("#"):
+                continue
             names, count = line.rsplit(" ", 1)
             stacks.append((names.split(";")[:0:-1], int(count)))
     return stacks

@@ -29,6 +29,7 @@ struct run_options {
     std::string output = "profile";  // BASENAME of .svg and .folded
     std::string report_file;         // empty: stderr
     std::string pid_file;            // empty: none
+    bool follow = false;             // children, too
     std::vector<std::string> words;  // PROGRAM ARGS...
 };
 
@@ -45,6 +46,7 @@ struct record_options {
         stack_bytes;  // of each stack to copy and unwind; none: frame pointers
     bool threads = false;
     bool idle = false;
+    bool follow = false;  // children, too
     std::vector<std::string> files;
 };
 

@@ -8,6 +8,7 @@
 
 #include <fmt/ranges.h>
 #include <nmi/commands/command_line.hpp>
+#include <nmi/commands/load_request.hpp>
 #include <nmi/commands/recording.hpp>
 #include <nmi/complaint.hpp>
 #include <nmi/file_text.hpp>
@@ -67,11 +68,12 @@ std::string command_of_process(int pid) {
 
 // False if a file could not be written.
 bool write_profile(const record_options& options, session& program, const outcome& result,
-                   const std::string& command) {
+                   children* family, const std::string& command) {
     symbolizer names(program.seen().map());
-    const profile found =
+    profile found =
         make_profile(program.seen(), names,
                      facts_of(program.seen(), result, command, pprof_name_of(options.mode)));
+    if (family) family->add_to(found, pprof_name_of(options.mode));
     const bool written = write_profile_files(
         found, options.files, options.threads ? threads_apart::yes : threads_apart::no, command);
     std::string text = profile_table(found, command, table_rows, terminal_width());
@@ -80,6 +82,17 @@ bool write_profile(const record_options& options, session& program, const outcom
     if (written) text += fmt::format("written: {}\n", fmt::join(options.files, " "));
     std::fwrite(text.data(), 1, text.size(), stderr);
     return written;
+}
+
+// None, if they are not to be followed.
+std::unique_ptr<children> family_of(const record_options& options, const std::string& attempt,
+                                    const std::string& module_path, const source_options& source) {
+    if (!options.follow) return nullptr;
+    message request = load_request(profiler_for(options), module_path, source);
+    request[0] = "borrow";
+    auto made = std::make_unique<children>(attempt, std::vector<message>{request});
+    if (options.stack_bytes) made->unwind_stacks();
+    return made;
 }
 
 int record_process(const record_options& options, const std::string& module_path) {
@@ -97,18 +110,22 @@ int record_process(const record_options& options, const std::string& module_path
         const std::string remark = program.borrow(profiler_for(options), module_path, source);
         if (!remark.empty()) say(remark);
         if (options.stack_bytes) program.unwind_stacks();
+        const std::unique_ptr<children> family = family_of(options, attempt, module_path, source);
+        if (family) program.follow(*family);
         if (options.seconds) program.leave_after(*options.seconds);
         const outcome result = program.watch();
         signal(SIGPIPE, SIG_IGN);  // nobody may be left to read the table; the files still count
         leave_program(program.agent(), found.origin, attempt);
-        written = write_profile(options, program, result, command);
+        written = write_profile(options, program, result, family.get(), command);
     }
     return written ? exit_ok : exit_error;
 }
 
 int record_program(const record_options& options, const std::string& module_path) {
     const program what = find_program(options.words);
-    session program("record", what, find_agent("record " + options.words[0]));
+    const std::unique_ptr<children> family =
+        family_of(options, "record " + options.words[0], module_path, source_for(options));
+    session program("record", what, find_agent("record " + options.words[0]), family.get());
     if (!program.has_agent()) {
         say(
             fmt::format("record {}: its agent does not answer, so it runs without; nothing is "
@@ -123,8 +140,8 @@ int record_program(const record_options& options, const std::string& module_path
     signal(SIGPIPE, SIG_IGN);
     if (!result.ended) leave_program(program.agent(), agent_origin::is_ours, "record");
     program.agent().close();
-    const bool written =
-        write_profile(options, program, result, fmt::format("{}", fmt::join(options.words, " ")));
+    const bool written = write_profile(options, program, result, family.get(),
+                                       fmt::format("{}", fmt::join(options.words, " ")));
     const int status = shell_status(result.ended ? result.wait_status : program.wait_for_end());
     return status == 0 && !written ? exit_error : status;
 }
@@ -226,6 +243,8 @@ void add_record(command_line& line) {
                     "how stacks are walked: fp (default), along frame\npointers; dwarf[,BYTES], by "
                     "unwinding tables,\nof a copy of each stack's inner end")
         ->type_name("HOW");
+    command.add_flag("--follow", options->follow,
+                     "its children as well; of a running program,\nthose that it forks");
     command.add_flag("--idle", options->idle, "threads that have not run for a second, too");
     add_seccomp(command, options->filters);
     add_output_files(command, options->files, options->threads, ";\ndefault profile.pb.gz");

@@ -57,6 +57,13 @@ std::string remarks(const recorder& seen, const outcome& result) {
     return text;
 }
 
+std::uint64_t samples_of(const profile& found) {
+    std::uint64_t all = 0;
+    for (const profile_sample& one : found.samples)
+        all += static_cast<std::uint64_t>(one.values[0]);
+    return all;
+}
+
 std::string tables(const run_options& options, const profile& found, const recorder& seen,
                    const outcome& result) {
     std::string text = fmt::format("{}: {:.2f} s, {}\n",
@@ -65,7 +72,7 @@ std::string tables(const run_options& options, const profile& found, const recor
     if (result.has_status) {
         text += source_text(result.source) + "\n\n" + interrupt_table(result.status);
     }
-    const std::uint64_t samples = seen.calls().samples();
+    const std::uint64_t samples = samples_of(found);
     if (samples != 0) {
         text += fmt::format("\nhottest functions of {} samples\n", grouped(samples)) +
                 hot_table(hottest(stacks_of(found, thread_roots::none)), samples, most_functions,
@@ -83,13 +90,15 @@ bool write_or_complain(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-bool report(const run_options& options, const recorder& seen, const outcome& result) {
+bool report(const run_options& options, const recorder& seen, const outcome& result,
+            children* family) {
     symbolizer names(seen.map());
-    const profile found = make_profile(
+    profile found = make_profile(
         seen, names, facts_of(seen, result, fmt::format("{}", fmt::join(options.words, " "))));
+    if (family) family->add_to(found, "cpu");
     std::string text = tables(options, found, seen, result);
     bool written = true;
-    if (seen.calls().samples() != 0) {
+    if (!found.samples.empty()) {
         const stack_counts stacks = stacks_of(found, thread_roots::name);
         const std::string svg = flamegraph(
             stacks, {command_of(found, ""), profile_figures(found), comment_line(found)});

@@ -8,7 +8,9 @@
 
 namespace nmircu::command {
 
-// False if some of it could not be written; a line on stderr has said so.
-bool report(const run_options& options, const recorder& seen, const outcome& result);
+// `family`: its children, if they were followed. False if some of it could not be written; a line
+// on stderr has said so.
+bool report(const run_options& options, const recorder& seen, const outcome& result,
+            children* family);
 
 }  // namespace nmircu::command

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <nmi/commands/command_line.hpp>
+#include <nmi/commands/load_request.hpp>
 #include <nmi/commands/options.hpp>
 #include <nmi/commands/report.hpp>
 #include <nmi/commands/session.hpp>
@@ -66,6 +67,15 @@ plan make_plan(const run_options& options) {
     return made;
 }
 
+// None, if they are not to be followed.
+std::unique_ptr<children> family_of(const run_options& options, const plan& made) {
+    if (!options.follow) return nullptr;
+    std::vector<message> loads;
+    for (std::size_t i = 0; i < made.modules.size(); ++i)
+        loads.push_back(load_request(made.modules[i], made.module_paths[i], options.source));
+    return std::make_unique<children>("run " + options.words[0], std::move(loads));
+}
+
 void load_modules(session& program, const plan& made, const source_options& source) {
     for (std::size_t i = 0; i < made.modules.size(); ++i) {
         program.load(made.modules[i], made.module_paths[i], source);
@@ -107,7 +117,8 @@ void settle(run_options& options, const std::vector<std::string>& modules) {
 
 int run(const run_options& options) {
     const plan made = make_plan(options);
-    session program("run", made.what, made.agent);
+    const std::unique_ptr<children> family = family_of(options, made);
+    session program("run", made.what, made.agent, family.get());
     if (!program.has_agent()) {
         say(
             fmt::format("run {}: its agent does not answer, so it runs without handlers; see what "
@@ -120,7 +131,7 @@ int run(const run_options& options) {
     const outcome result = program.watch();
     const int status = shell_status(result.wait_status);
     signal(SIGPIPE, SIG_IGN);  // nobody may be left to read the report; the status still counts
-    const bool reported = report(options, program.seen(), result);
+    const bool reported = report(options, program.seen(), result, family.get());
     return status == 0 && !reported ? exit_error : status;
 }
 
@@ -140,6 +151,7 @@ void add_run(command_line& line) {
         ->expected(1)
         ->allow_extra_args(false);
     add_source_options(command, options->source);
+    command.add_flag("--follow", options->follow, "the children of PROGRAM as well");
     command
         .add_option("-o,--output", options->output,
                     "BASENAME.svg becomes a flame graph of the samples,\nBASENAME.folded their "

@@ -41,14 +41,16 @@ bool runs_another_program(int pid) {
 
 }  // namespace
 
-session::session(const std::string& verb, const program& what, const std::string& agent)
+session::session(const std::string& verb, const program& what, const std::string& agent,
+                 children* family)
     : verb_(verb),
       name_(std::filesystem::path(what.path).filename()),
       is_child_(true),
-      child_(start(what, agent, signals_.before())),
+      child_(start(what, agent, signals_.before(), family ? family->path() : "")),
       pid_(child_.pid),
       agent_(std::move(child_.channel)),
-      recorder_(pid_) {
+      recorder_(pid_),
+      family_(family) {
     greet();
     if (has_agent_) take_rings();
 }
@@ -126,6 +128,12 @@ void session::leave_after(double seconds) {
               std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
 }
 
+void session::follow(children& family) {
+    expect_ok(agent_.request({"follow", family.path()}, quick_deadline),
+              fmt::format("{} {} with its children", verb_, name_));
+    family_ = &family;
+}
+
 void session::let_go() {
     if (is_child_ && has_agent_) agent_.send({"start"});
     let_go_ = true;
@@ -143,11 +151,13 @@ outcome session::watch() {
         look_for_end();
         agent_.receive(milliseconds(0));
         handle_replies();
+        if (family_) family_->serve(pid_);
         notice_lost_agent();
         if (agent_.exiting() && !result_.said_goodbye) say_goodbye();
         tick();
     }
     if (!ended_) leave();
+    if (family_) family_->leave();
     close_books();
     return result_;
 }
@@ -179,9 +189,11 @@ void session::wait_for_something() {
     auto next = std::min({next_poll_, next_status_, next_refresh_});
     if (end_at_) next = std::min(next, *end_at_);
     const auto left = std::chrono::ceil<milliseconds>(next - clock::now()).count();
-    pollfd ready[] = {
-        {signals_.fd(), POLLIN, 0}, {agent_.fd(), POLLIN, 0}, {end_.get(), POLLIN, 0}};
-    ::poll(ready, 3, static_cast<int>(std::clamp<long>(left, 0, 1000)));
+    pollfd ready[] = {{signals_.fd(), POLLIN, 0},
+                      {agent_.fd(), POLLIN, 0},
+                      {end_.get(), POLLIN, 0},
+                      {family_ ? family_->fd() : -1, POLLIN, 0}};
+    ::poll(ready, 4, static_cast<int>(std::clamp<long>(left, 0, 1000)));
 }
 
 // A child gets what was meant for it; we stay until it has ended, to tell what it did. Any other

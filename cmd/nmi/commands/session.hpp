@@ -13,6 +13,7 @@
 #include <string>
 
 #include <nmi/commands/options.hpp>
+#include <nmi/follow/children.hpp>
 #include <nmi/launch/child.hpp>
 #include <nmi/launch/signal_inbox.hpp>
 #include <nmi/output/make_profile.hpp>
@@ -46,7 +47,9 @@ class session {
   public:
     // Starts `what` and waits for its agent. Fails if it cannot be started, or if its agent cannot
     // be talked to; then no process is left. `verb` opens messages: "run".
-    session(const std::string& verb, const program& what, const std::string& agent);
+    // `family`: its children are watched as well.
+    session(const std::string& verb, const program& what, const std::string& agent,
+            children* family = nullptr);
     // Process `pid`, whose agent is at the other end of `connection`. Fails if somebody else reads
     // its records. What was recorded before is forgotten.
     session(const std::string& verb, int pid, client connection);
@@ -72,6 +75,8 @@ class session {
     void leave_after(double seconds);
     // Called a few times a second: false means to leave now.
     void on_tick(std::function<bool()> callback) { on_tick_ = std::move(callback); }
+    // Children that it forks from now on are watched as well. Fails if its agent cannot do that.
+    void follow(children& family);
     // Our own line on what is going on is not wanted.
     void be_silent() { silent_ = true; }
     // Lets a child go on to main, and watches the program until it has ended or we leave: after the
@@ -124,6 +129,7 @@ class session {
     progress progress_;
     outcome result_;
 
+    children* family_ = nullptr;
     std::string borrowed_;  // name; empty: nothing
     std::function<bool()> on_tick_;
     bool silent_ = false;

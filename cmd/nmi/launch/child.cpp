@@ -29,20 +29,23 @@ namespace {
     _exit(exit_not_executable);
 }
 
-std::vector<std::string> environment_with(const std::string& agent, int channel) {
+std::vector<std::string> environment_with(const std::string& agent, int channel,
+                                          const std::string& follow) {
     std::vector<std::string> variables;
     std::string preload = "LD_PRELOAD=" + agent;
     const std::string channel_prefix = std::string(agent::channel_variable) + "=";
+    const std::string follow_prefix = std::string(agent::follow_variable) + "=";
     for (char** at = environ; *at != nullptr; ++at) {
         const std::string_view variable = *at;
         if (variable.starts_with("LD_PRELOAD=")) {
             if (variable.size() > 11) preload += ":" + std::string(variable.substr(11));
-        } else if (!variable.starts_with(channel_prefix)) {
+        } else if (!variable.starts_with(channel_prefix) && !variable.starts_with(follow_prefix)) {
             variables.emplace_back(variable);
         }
     }
     variables.push_back(preload);
     variables.push_back(channel_prefix + std::to_string(channel));
+    if (!follow.empty()) variables.push_back(follow_prefix + follow);
     return variables;
 }
 
@@ -83,11 +86,12 @@ pair_of_fds report_pipe() {
 
 }  // namespace
 
-child start(const program& what, const std::string& agent, const inherited_signals& signals) {
+child start(const program& what, const std::string& agent, const inherited_signals& signals,
+            const std::string& follow) {
     pair_of_fds channel = channel_pair();
     pair_of_fds report = report_pipe();
     std::vector<std::string> arguments = what.arguments;
-    std::vector<std::string> variables = environment_with(agent, channel.second.get());
+    std::vector<std::string> variables = environment_with(agent, channel.second.get(), follow);
     const std::vector<char*> argv = pointers_to(arguments);
     const std::vector<char*> environment = pointers_to(variables);
 

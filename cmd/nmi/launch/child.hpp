@@ -26,8 +26,10 @@ struct inherited_signals {
 
 // Starts `what` with `agent` preloaded before anything else the environment preloads, in our
 // process group. Fails (exit_not_found, exit_not_executable) if it cannot be executed after all;
-// then no process is left.
-child start(const program& what, const std::string& agent, const inherited_signals& signals);
+// then no process is left. `follow`: where its children are to connect; empty: they are not
+// entered.
+child start(const program& what, const std::string& agent, const inherited_signals& signals,
+            const std::string& follow = "");
 
 // The status the shell would report: the program's own, or 128 plus the signal that ended it.
 int shell_status(int wait_status);
