@@ -63,7 +63,8 @@ class agent {
     explicit agent(const address& where)
         : wake_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))),
           worker_([this] { wake(); }),
-          modules_([this](const std::function<void()>& call) { worker_.on_control(call); }),
+          modules_([this](const std::function<void()>& call) { worker_.on_control(call); },
+                   pthread_create),
           server_({checked(dup(wake_)), listening_socket(where), -1, -1}, gates_, worker_, modules_,
                   1'000'000'000),
           job_thread_([this] { worker_.run(); }),
