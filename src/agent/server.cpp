@@ -24,7 +24,7 @@ constexpr std::uint64_t millisecond = 1'000'000;
 constexpr std::uint64_t scan_costs_at_most = 20;  // one part in so many of a CPU
 constexpr std::uint64_t leave_wait_ns = 1000 * millisecond;
 constexpr std::uint64_t late_status_wait_ns = 1000 * millisecond;
-constexpr int look_ms = 20;  // without a wake file
+constexpr int look_ms = 20;  // without a wake file, or when it is better not watched
 
 bool is_operation(const std::string& verb) {
     return verb == "load" || verb == "borrow" || verb == "swap" || verb == "unload" ||
@@ -91,26 +91,38 @@ int server::timeout_ms() const {
     if (source_runs_) consider(next_rescan_ns_);
     consider(finish_deadline_ns_);
     consider(leave_deadline_ns_);
-    const int longest = files_.wake < 0 ? look_ms : -1;
+    const int longest = watches_wake_file() ? -1 : look_ms;
     if (first == ~std::uint64_t{0}) return longest;
     const std::uint64_t now = platform::port::now_ns();
     const int left = first <= now ? 0 : static_cast<int>((first - now) / millisecond) + 1;
     return longest < 0 ? left : std::min(left, longest);
 }
 
+// Whoever polls a signalfd is woken by every signal to the process, whatever it is for. While a
+// source runs that would be two switches for each interrupt; and then there is a look at the
+// threads every few milliseconds anyway, except that a load or swap is not kept waiting.
+bool server::watches_wake_file() const {
+    return files_.wake >= 0 && (!source_runs_ || !operations_.idle());
+}
+
+void server::take_wake() {
+    if (files_.wake < 0) return;
+    signalfd_siginfo woken;
+    if (read(files_.wake, &woken, sizeof woken) < 0 && errno == EBADF) files_.wake = -1;
+}
+
 void server::wait_for_something() {
     polled_.clear();
-    polled_.push_back({files_.wake, POLLIN, 0});  // poll ignores negative numbers
+    // poll ignores negative numbers.
+    polled_.push_back({watches_wake_file() ? files_.wake : -1, POLLIN, 0});
     polled_.push_back({files_.listener, POLLIN, 0});
     for (const auto& peer : peers_) {
         const int events = (peer->listens() ? POLLIN : 0) | (peer->must_flush() ? POLLOUT : 0);
         polled_.push_back({peer->socket(), static_cast<short>(events), 0});
     }
-    if (poll(polled_.data(), polled_.size(), timeout_ms()) <= 0) return;
-    if (polled_[0].revents != 0) {
-        signalfd_siginfo woken;
-        if (read(files_.wake, &woken, sizeof woken) < 0 && errno == EBADF) files_.wake = -1;
-    }
+    const int ready = poll(polled_.data(), polled_.size(), timeout_ms());
+    take_wake();
+    if (ready <= 0) return;
     now_ns_ = platform::port::now_ns();
     for (std::size_t i = 2; i < polled_.size(); ++i)
         serve(*peers_[i - 2], polled_[i].revents);

@@ -51,6 +51,8 @@ class server {
   private:
     void step();
     [[nodiscard]] bool may_leave() const;
+    [[nodiscard]] bool watches_wake_file() const;
+    void take_wake();
     void wait_for_something();
     [[nodiscard]] int timeout_ms() const;
     void add_peer(int socket);

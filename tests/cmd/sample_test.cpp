@@ -21,7 +21,8 @@ std::optional<sample> read(const words& payload) {
 }
 
 TEST(sample, is_read_field_by_field) {
-    const auto found = read(sample_record(77, 5, NMI_SAMPLE_TRUNCATED, {7, 8}));
+    const words record = sample_record(77, 5, NMI_SAMPLE_TRUNCATED, {7, 8});
+    const auto found = read(record);
     ASSERT_TRUE(found);
     EXPECT_EQ(found->time_ns, 5u);
     EXPECT_EQ(found->thread_id, 77u);
