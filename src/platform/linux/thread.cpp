@@ -2,10 +2,10 @@
 //
 // The engine's own thread, and its last word at the end of the program.
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 
-#include <atomic>
-#include <cstdint>
+#include <cerrno>
 #include <cstdlib>
 
 #include <nmircu/platform/port.hpp>
@@ -38,17 +38,13 @@ struct attributes {
 
 struct beginning {
     void (*function)();
-    std::atomic<std::uint32_t> begun{0};
+    sem_t begun;  // which race checkers understand
 };
 
 void* run(void* argument) {
     beginning& mine = *static_cast<beginning*>(argument);
     void (*const function)() = mine.function;
-    std::atomic<std::uint32_t>& begun = mine.begun;
-    // [THREAD-1] What is read above is read before the creator may let go of it; weaker, it could
-    // be read when it is gone. Partner: [THREAD-2]. Waking an address that is gone wakes nobody.
-    begun.store(1, std::memory_order_release);
-    port::wake_all(begun);
+    sem_post(&mine.begun);
     function();
     return nullptr;
 }
@@ -56,9 +52,11 @@ void* run(void* argument) {
 // Until the thread is past its own beginning, in which libraries allocate: AddressSanitizer's
 // allocator does not keep its locks over a fork, and whoever starts us may fork next.
 void wait_until_begun(beginning& thread) noexcept {
-    // [THREAD-2] The thread has read what goes when this returns. Partner: [THREAD-1].
-    while (thread.begun.load(std::memory_order_acquire) == 0)
-        port::wait(thread.begun, 0, forever_ns);
+    int cancel = 0;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    while (sem_wait(&thread.begun) != 0 && errno == EINTR) {
+    }
+    pthread_setcancelstate(cancel, nullptr);
 }
 
 // Everything that the program's own handlers might be meant for.
@@ -79,7 +77,8 @@ bool port::start_thread(void (*function)(), const char* name) noexcept {
     const sigset_t blocked = signals_of_others();
     sigset_t before;
     libc.set_mask(SIG_SETMASK, &blocked, &before);
-    beginning shared{function};
+    beginning shared{function, {}};
+    sem_init(&shared.begun, 0, 0);
     pthread_t thread;
     const bool created = pthread_create(&thread, &wanted.value, run, &shared) == 0;
     if (created) {
