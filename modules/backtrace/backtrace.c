@@ -7,6 +7,7 @@
  *     threads=N    slots, 1..65536; default 1024
  *     depth=N      addresses per thread, 1..256; default 256
  *     stack=BYTES  of the stack to copy, 0..32768; default 0 */
+#include "../arguments.h"
 #include "layout.h"
 
 #include <nmircu/module.h>
@@ -16,35 +17,6 @@ static const struct nmi_host* host;
 static struct backtrace_header* header;
 static uint32_t depth;
 
-static int refuse(char* error, uint32_t error_bytes, const char* text, const char* what) {
-    uint32_t used = 0;
-    for (; *text != '\0' && used + 1 < error_bytes; ++text)
-        error[used++] = *text;
-    for (; *what != '\0' && used + 1 < error_bytes; ++what)
-        error[used++] = *what;
-    if (error_bytes > 0) error[used] = '\0';
-    return 1;
-}
-
-static int same(const char* a, const char* b) {
-    for (; *a != '\0' && *a == *b; ++a, ++b) {
-    }
-    return *a == *b;
-}
-
-/* Not 0: no number of that range. */
-static int read_number(const char* text, uint32_t least, uint32_t most, uint32_t* out) {
-    uint32_t value = 0;
-    if (*text == '\0') return 1;
-    for (const char* c = text; *c != '\0'; ++c) {
-        if (*c < '0' || *c > '9') return 1;
-        value = value * 10 + (uint32_t)(*c - '0');
-        if (value > most) return 1;
-    }
-    *out = value;
-    return value < least;
-}
-
 static int init(const struct nmi_host* offered, const struct nmi_argument* arguments,
                 uint32_t argument_count, char* error, uint32_t error_bytes) {
     uint32_t slots = 1024, stack_bytes = 0;
@@ -53,17 +25,17 @@ static int init(const struct nmi_host* offered, const struct nmi_argument* argum
     for (uint32_t i = 0; i < argument_count; ++i) {
         const char* const key = arguments[i].key;
         const char* const value = arguments[i].value;
-        int wrong = 0;
+        int right = 0;
         if (same(key, "threads"))
-            wrong = read_number(value, 1, backtrace_most_slots, &slots);
+            right = read_number(value, 1, backtrace_most_slots, &slots);
         else if (same(key, "depth"))
-            wrong = read_number(value, 1, backtrace_most_addresses, &depth);
+            right = read_number(value, 1, backtrace_most_addresses, &depth);
         else if (same(key, "stack"))
-            wrong = read_number(value, 0, backtrace_most_stack_bytes, &stack_bytes);
+            right = read_number(value, 0, backtrace_most_stack_bytes, &stack_bytes);
         else
             return refuse(error, error_bytes,
                           "the keys are threads=1..65536, depth=1..256, stack=0..32768, not ", key);
-        if (wrong)
+        if (!right)
             return refuse(error, error_bytes,
                           "threads is 1..65536, depth 1..256, stack 0..32768, and not ", value);
     }

@@ -15,6 +15,8 @@
  * Up to default_depth addresses are collected on the stack first and the record is as long as they
  * are. Deeper ones would take more stack than a small thread has to spare, so then the record is
  * made for the deepest and filled in place. */
+#include "../arguments.h"
+
 #include <nmircu/module.h>
 
 #include <stddef.h>
@@ -26,35 +28,6 @@ enum sampling { of_cpu, of_wall, off_cpu };
 static const struct nmi_host* host;
 static uint32_t depth, stack_bytes, wants_idle;
 static enum sampling mode;
-
-static int refuse(char* error, uint32_t error_bytes, const char* text, const char* what) {
-    uint32_t used = 0;
-    for (; *text != '\0' && used + 1 < error_bytes; ++text)
-        error[used++] = *text;
-    for (; *what != '\0' && used + 1 < error_bytes; ++what)
-        error[used++] = *what;
-    if (error_bytes > 0) error[used] = '\0';
-    return 1;
-}
-
-static int same(const char* a, const char* b) {
-    for (; *a != '\0' && *a == *b; ++a, ++b) {
-    }
-    return *a == *b;
-}
-
-/* 0: no number up to `most`. */
-static int read_number(const char* text, uint32_t most, uint32_t* out) {
-    uint32_t value = 0;
-    if (*text == '\0') return 0;
-    for (const char* c = text; *c != '\0'; ++c) {
-        if (*c < '0' || *c > '9') return 0;
-        value = value * 10 + (uint32_t)(*c - '0');
-        if (value > most) return 0;
-    }
-    *out = value;
-    return 1;
-}
 
 static int read_mode(const char* text) {
     if (same(text, "cpu"))
@@ -68,21 +41,22 @@ static int read_mode(const char* text) {
     return 1;
 }
 
-/* Null, or what would be right. */
-static const char* read_argument(const struct nmi_argument* argument) {
+/* Null, or what would be right, and not `*what`. */
+static const char* read_argument(const struct nmi_argument* argument, const char** what) {
     const char* const value = argument->value;
+    *what = value;
     if (same(argument->key, "depth"))
-        return read_number(value, most_depth, &depth) && depth != 0
-                   ? 0
-                   : "depth is a number from 1 to 1024, not ";
+        return read_number(value, 1, most_depth, &depth) ? 0
+                                                         : "depth is a number from 1 to 1024, not ";
     if (same(argument->key, "stack"))
-        return read_number(value, most_stack, &stack_bytes)
+        return read_number(value, 0, most_stack, &stack_bytes)
                    ? 0
                    : "stack is a number from 0 to 32768, not ";
     if (same(argument->key, "idle"))
-        return read_number(value, 1, &wants_idle) ? 0 : "idle is 0 or 1, not ";
+        return read_number(value, 0, 1, &wants_idle) ? 0 : "idle is 0 or 1, not ";
     if (same(argument->key, "mode"))
         return read_mode(value) ? 0 : "mode is cpu, wall or offcpu, not ";
+    *what = argument->key;
     return "the keys are mode, depth, stack and idle, not ";
 }
 
@@ -96,13 +70,9 @@ static int init(const struct nmi_host* offered, const struct nmi_argument* argum
     if (host->bytes < offsetof(struct nmi_host, want_idle_threads) + sizeof(void*))
         return refuse(error, error_bytes, "it needs a newer agent", "");
     for (uint32_t i = 0; i < argument_count; ++i) {
-        const struct nmi_argument* const argument = &arguments[i];
-        const char* const wrong = read_argument(argument);
-        if (wrong != 0) {
-            const int known = same(argument->key, "depth") || same(argument->key, "stack") ||
-                              same(argument->key, "idle") || same(argument->key, "mode");
-            return refuse(error, error_bytes, wrong, known ? argument->value : argument->key);
-        }
+        const char* what;
+        const char* const wrong = read_argument(&arguments[i], &what);
+        if (wrong != 0) return refuse(error, error_bytes, wrong, what);
     }
     if (wants_idle) host->want_idle_threads(1);
     return 0;

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "../arguments.h"
 #include "watchdog.h"
 
 const struct nmi_host* host;
@@ -25,25 +26,6 @@ const struct nmircu_watchdog_parts* program;
 static void* program_object; /* holds it where it is */
 static uint64_t last_tick_ns;
 static char path[1024];
-
-static int refuse(char* error, uint32_t error_bytes, const char* text, const char* what) {
-    uint32_t used = 0;
-    for (; *text != '\0' && used + 1 < error_bytes; ++text)
-        error[used++] = *text;
-    for (; *what != '\0' && used + 1 < error_bytes; ++what)
-        error[used++] = *what;
-    if (error_bytes > 0) error[used] = '\0';
-    return 1;
-}
-
-static int read_limit(const char* text) {
-    uint64_t value = 0;
-    for (; *text >= '0' && *text <= '9' && value <= 3600000; ++text)
-        value = value * 10 + (uint64_t)(*text - '0');
-    if (*text != '\0' || value < 25 || value > 3600000) return 1;
-    settings.limit_ns = value * 1000000;
-    return 0;
-}
 
 static int read_rule(const char* text) {
     if (strcmp(text, "heartbeat") == 0)
@@ -65,8 +47,10 @@ static int read_arguments(const struct nmi_argument* arguments, uint32_t count, 
         const char* const key = arguments[i].key;
         const char* const value = arguments[i].value;
         if (strcmp(key, "limit_ms") == 0) {
-            if (read_limit(value) != 0)
+            uint32_t limit_ms;
+            if (!read_number(value, 25, 3600000, &limit_ms))
                 return refuse(error, error_bytes, "limit_ms is 25..3600000, not ", value);
+            settings.limit_ns = limit_ms * UINT64_C(1000000);
         } else if (strcmp(key, "rule") == 0) {
             if (read_rule(value) != 0)
                 return refuse(error, error_bytes, "rule is heartbeat, busy, mask or all, not ",

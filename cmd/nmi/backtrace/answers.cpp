@@ -4,48 +4,17 @@
 #include <nmi/backtrace/answers.hpp>
 
 #include <algorithm>
-#include <cstring>
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <modules/backtrace/layout.h>
 
 namespace nmircu::command {
-namespace {
 
-template <class Value>
-Value read_once(const Value& from) {
-    return __atomic_load_n(&from, __ATOMIC_RELAXED);  // another process may be writing it
-}
-
-}  // namespace
-
-answers::answers(const std::byte* memory, std::size_t bytes) : memory_(memory), bytes_(bytes) {}
-
-answers::~answers() {
-    munmap(const_cast<std::byte*>(memory_), bytes_);
-}
+answers::answers(std::unique_ptr<handed_memory> memory) : memory_(std::move(memory)) {}
 
 std::unique_ptr<answers> answers::open(const unique_fd& file, std::string& why) {
-    struct stat found;
-    const int seals = fcntl(file.get(), F_GET_SEALS);
-    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(file.get(), &found) != 0) {
-        why = "what it sent is no memory file that keeps its size";
-        return nullptr;
-    }
-    const auto bytes = static_cast<std::size_t>(found.st_size);
-    if (bytes < backtrace_page_bytes) {
-        why = "its memory is too short";
-        return nullptr;
-    }
-    void* const memory = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.get(), 0);
-    if (memory == MAP_FAILED) {
-        why = std::strerror(errno);
-        return nullptr;
-    }
-    std::unique_ptr<answers> result(new answers(static_cast<const std::byte*>(memory), bytes));
+    std::unique_ptr<handed_memory> memory = handed_memory::open(file, backtrace_page_bytes, why);
+    if (!memory) return nullptr;
+    std::unique_ptr<answers> result(new answers(std::move(memory)));
     if (const char* wrong = result->read_header()) {
         why = wrong;
         return nullptr;
@@ -54,7 +23,7 @@ std::unique_ptr<answers> answers::open(const unique_fd& file, std::string& why) 
 }
 
 const char* answers::read_header() {
-    const auto& header = *reinterpret_cast<const backtrace_header*>(memory_);
+    const auto& header = *reinterpret_cast<const backtrace_header*>(memory_->data());
     slots_ = read_once(header.slots);
     slot_bytes_ = read_once(header.slot_bytes);
     stack_bytes_ = read_once(header.stack_bytes);
@@ -62,7 +31,7 @@ const char* answers::read_header() {
     if (slots_ == 0 || slots_ > backtrace_most_slots || slot_bytes_ % backtrace_page_bytes != 0 ||
         stack_bytes_ > backtrace_most_stack_bytes ||
         slot_bytes_ < sizeof(backtrace_slot) + stack_bytes_ ||
-        std::uint64_t{slots_} * slot_bytes_ > bytes_ - backtrace_page_bytes) {
+        std::uint64_t{slots_} * slot_bytes_ > memory_->bytes() - backtrace_page_bytes) {
         return "its memory is not laid out as it should be";
     }
     taken_.assign(slots_, false);
@@ -70,12 +39,12 @@ const char* answers::read_header() {
 }
 
 const backtrace_slot& answers::slot(std::uint32_t number) const {
-    return *reinterpret_cast<const backtrace_slot*>(memory_ + backtrace_page_bytes +
+    return *reinterpret_cast<const backtrace_slot*>(memory_->data() + backtrace_page_bytes +
                                                     std::uint64_t{number} * slot_bytes_);
 }
 
 std::uint32_t answers::missed() const {
-    const auto& header = *reinterpret_cast<const backtrace_header*>(memory_);
+    const auto& header = *reinterpret_cast<const backtrace_header*>(memory_->data());
     const std::uint32_t begun = read_once(header.taken);
     return begun > slots_ ? begun - slots_ : 0;
 }
@@ -102,7 +71,7 @@ bool answers::copy(const backtrace_slot& from, thread_answer& to) const {
 }
 
 std::vector<thread_answer> answers::take() {
-    const auto& header = *reinterpret_cast<const backtrace_header*>(memory_);
+    const auto& header = *reinterpret_cast<const backtrace_header*>(memory_->data());
     const std::uint32_t begun = std::min(read_once(header.taken), slots_);
     std::vector<thread_answer> found;
     for (std::uint32_t i = 0; i < begun; ++i) {

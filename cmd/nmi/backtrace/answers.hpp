@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <nmi/target/handed_memory.hpp>
 #include <nmi/unique_fd.hpp>
 
 struct backtrace_slot;
@@ -33,7 +34,6 @@ class answers {
     static std::unique_ptr<answers> open(const unique_fd& file, std::string& why);
     answers(const answers&) = delete;
     answers& operator=(const answers&) = delete;
-    ~answers();
 
     // Those that have come in since the last call.
     std::vector<thread_answer> take();
@@ -42,13 +42,12 @@ class answers {
     [[nodiscard]] std::uint32_t malformed() const { return malformed_; }
 
   private:
-    answers(const std::byte* memory, std::size_t bytes);
+    explicit answers(std::unique_ptr<handed_memory> memory);
     [[nodiscard]] const char* read_header();
     [[nodiscard]] const backtrace_slot& slot(std::uint32_t number) const;
     [[nodiscard]] bool copy(const backtrace_slot& from, thread_answer& to) const;
 
-    const std::byte* memory_;
-    std::size_t bytes_;
+    const std::unique_ptr<handed_memory> memory_;
     std::uint32_t slots_ = 0, slot_bytes_ = 0, stack_bytes_ = 0;
     std::vector<bool> taken_;
     std::uint32_t malformed_ = 0;

@@ -6,10 +6,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
 #include <nmi/complaint.hpp>
 
 #include <modules/watchdog/layout.h>
@@ -21,11 +17,6 @@ constexpr std::size_t least_bytes =
     watchdog_page_bytes + std::size_t{watchdog_slots} * watchdog_slot_bytes;
 static_assert(sizeof(watchdog_alarm) <= watchdog_slot_bytes);
 
-template <class Value>
-Value read_once(const Value& from) {
-    return __atomic_load_n(&from, __ATOMIC_RELAXED);  // another process may be writing it
-}
-
 template <std::size_t Bytes>
 std::string text_of(const char (&from)[Bytes]) {
     char copy[Bytes];
@@ -36,38 +27,19 @@ std::string text_of(const char (&from)[Bytes]) {
 }  // namespace
 
 std::unique_ptr<alarms> alarms::open(const unique_fd& file, std::string& why) {
-    struct stat found;
-    const int seals = fcntl(file.get(), F_GET_SEALS);
-    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(file.get(), &found) != 0) {
-        why = "what it sent is no memory file that keeps its size";
-        return nullptr;
-    }
-    const auto bytes = static_cast<std::size_t>(found.st_size);
-    if (bytes < least_bytes) {
-        why = "its memory is too short";
-        return nullptr;
-    }
-    void* const memory = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.get(), 0);
-    if (memory == MAP_FAILED) {
-        why = std::strerror(errno);
-        return nullptr;
-    }
-    std::unique_ptr<alarms> result(
-        new alarms(static_cast<const std::byte*>(memory), bytes, found.st_ino));
-    if (read_once(static_cast<const watchdog_header*>(memory)->version) != WATCHDOG_VERSION) {
+    std::unique_ptr<handed_memory> memory = handed_memory::open(file, least_bytes, why);
+    if (!memory) return nullptr;
+    const auto& header = *reinterpret_cast<const watchdog_header*>(memory->data());
+    if (read_once(header.version) != WATCHDOG_VERSION) {
         why = "its memory is of another version";
         return nullptr;
     }
-    return result;
-}
-
-alarms::~alarms() {
-    munmap(const_cast<std::byte*>(memory_), bytes_);
+    return std::unique_ptr<alarms>(new alarms(std::move(memory)));
 }
 
 bool alarms::copy(std::uint32_t number, stall_alarm& to) const {
     const auto& from = *reinterpret_cast<const watchdog_alarm*>(
-        memory_ + watchdog_page_bytes +
+        memory_->data() + watchdog_page_bytes +
         std::size_t{(number - 1) % watchdog_slots} * watchdog_slot_bytes);
     if (watchdog_number(&from) != number) return false;
     const std::uint32_t addresses = read_once(from.address_count);
@@ -98,7 +70,7 @@ bool alarms::copy(std::uint32_t number, stall_alarm& to) const {
 
 std::vector<stall_alarm> alarms::take() {
     const std::uint32_t count =
-        read_once(reinterpret_cast<const watchdog_header*>(memory_)->alarms);
+        read_once(reinterpret_cast<const watchdog_header*>(memory_->data())->alarms);
     std::vector<stall_alarm> found;
     if (count <= taken_) return found;
     if (count - taken_ > watchdog_slots) {

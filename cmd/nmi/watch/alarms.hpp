@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <nmi/target/handed_memory.hpp>
 #include <nmi/unique_fd.hpp>
 
 struct watchdog_alarm;
@@ -35,23 +36,19 @@ class alarms {
     static std::unique_ptr<alarms> open(const unique_fd& file, std::string& why);
     alarms(const alarms&) = delete;
     alarms& operator=(const alarms&) = delete;
-    ~alarms();
 
     // Those that are there and were not taken, oldest first.
     std::vector<stall_alarm> take();
     // Overwritten before they could be taken, or making no sense.
     [[nodiscard]] std::uint64_t lost() const { return lost_; }
     // Which memory this is: another one after the module was loaded anew.
-    [[nodiscard]] std::uint64_t inode() const { return inode_; }
+    [[nodiscard]] std::uint64_t inode() const { return memory_->inode(); }
 
   private:
-    alarms(const std::byte* memory, std::size_t bytes, std::uint64_t inode)
-        : memory_(memory), bytes_(bytes), inode_(inode) {}
+    explicit alarms(std::unique_ptr<handed_memory> memory) : memory_(std::move(memory)) {}
     [[nodiscard]] bool copy(std::uint32_t number, stall_alarm& to) const;
 
-    const std::byte* memory_;
-    std::size_t bytes_;
-    std::uint64_t inode_;
+    const std::unique_ptr<handed_memory> memory_;
     std::uint32_t taken_ = 0;
     std::uint64_t lost_ = 0;
 };
