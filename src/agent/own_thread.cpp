@@ -4,13 +4,14 @@
 #include <agent/own_thread.hpp>
 
 #include <limits.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
+#include <cerrno>
 
 #include "platform/linux/libc_signals.hpp"
 #include "platform/linux/stack_walk.hpp"
@@ -25,22 +26,33 @@ constexpr std::size_t stack_bytes = std::size_t{256} << 10;
 constinit std::atomic<create_function> latest_create{nullptr};
 
 struct thread_start {
-    char name[16];
+    const char* name;
     void (*function)(void*);
     void* argument;
+    sem_t named;
 };
 
 void* run(void* argument) {
     auto* start = static_cast<thread_start*>(argument);
-    const thread_start own = *start;
-    delete start;
-    pthread_setname_np(pthread_self(), own.name);
+    pthread_setname_np(pthread_self(), start->name);
+    auto* const function = start->function;
+    void* const its_argument = start->argument;
+    sem_post(&start->named);
     const auto self = static_cast<int>(syscall(SYS_gettid));
     platform::hide_thread(self);
     platform::learn_first_frame();
-    own.function(own.argument);
+    function(its_argument);
     platform::show_thread(self);
     return nullptr;
+}
+
+// Others tell our threads from the program's by their names. Signals are blocked here.
+void wait_until_named(thread_start& thread) {
+    int cancel = 0;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    while (sem_wait(&thread.named) != 0 && errno == EINTR) {
+    }
+    pthread_setcancelstate(cancel, nullptr);
 }
 
 // What static thread-local storage takes comes out of the stack, and may be much.
@@ -54,8 +66,8 @@ std::size_t enough_stack() {
 int start_own_thread(const char* name, void (*function)(void*), void* argument,
                      create_function create) noexcept {
     latest_create.store(create, std::memory_order_relaxed);  // see its declaration
-    auto* start = new thread_start{{}, function, argument};
-    std::strncpy(start->name, name, sizeof start->name - 1);
+    thread_start start{name, function, argument, {}};
+    sem_init(&start.named, 0, 0);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, enough_stack());
@@ -65,10 +77,10 @@ int start_own_thread(const char* name, void (*function)(void*), void* argument,
     sigfillset(&all);
     platform::libc.set_mask(SIG_SETMASK, &all, &before);
     pthread_t thread;
-    const int error = create(&thread, &attributes, run, start);
+    const int error = create(&thread, &attributes, run, &start);
+    if (error == 0) wait_until_named(start);
     platform::libc.set_mask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
-    if (error != 0) delete start;
     return error;
 }
 

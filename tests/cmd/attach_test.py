@@ -43,13 +43,18 @@ def thread_names(pid):
 
 
 class Attach(CommandTest):
-    def begin(self, *words, program=PROGRAM, prefix=(), **options):
-        """A program that runs; its own process number."""
-        ready = self.path(f"ready{len(os.listdir(self.folder))}")
-        child = subprocess.Popen([*prefix, program, *words, "ready", ready], cwd=self.folder,
+    def exec(self, *words, program=PROGRAM, prefix=(), **options):
+        """A program that has just begun: its dynamic loader may not be done."""
+        child = subprocess.Popen([*prefix, program, *words], cwd=self.folder,
                                  stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                  env=self.environment, **options)
         self.addCleanup(self.end, child)
+        return child
+
+    def begin(self, *words, **options):
+        """A program that runs; its own process number."""
+        ready = self.path(f"ready{len(os.listdir(self.folder))}")
+        child = self.exec(*words, "ready", ready, **options)
         self.wait_for_file(os.path.basename(ready))
         return child
 
@@ -109,6 +114,12 @@ class Works(Attach):
         # 15 threads, main, one that creates, and perhaps the one that it has created.
         self.assertLessEqual(len(listing(pid, "task")), 18)
         self.finish(child)
+
+    def test_a_program_that_has_just_begun(self):
+        for _ in range(CYCLES):
+            child = self.exec()
+            self.do("attach", child.pid)
+            self.finish(child)
 
     def test_handlers_are_swapped_and_unloaded_as_in_a_program_we_started(self):
         child = self.begin("threads", "1")

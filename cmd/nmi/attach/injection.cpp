@@ -33,10 +33,11 @@ namespace {
 using clock = std::chrono::steady_clock;
 using milliseconds = std::chrono::milliseconds;
 
-constexpr milliseconds search_deadline{10000};   // for a thread at a safe moment
-constexpr milliseconds call_deadline{10000};     // for the dynamic loader, and for the agent
-constexpr milliseconds stop_deadline{500};       // for one thread to stop
-constexpr std::uint64_t least_room = 128 << 10;  // of stack, for the dynamic loader
+constexpr milliseconds beginning_deadline{2000};  // for its dynamic loader to map libc
+constexpr milliseconds search_deadline{10000};    // for a thread at a safe moment
+constexpr milliseconds call_deadline{10000};      // for the dynamic loader, and for the agent
+constexpr milliseconds stop_deadline{500};        // for one thread to stop
+constexpr std::uint64_t least_room = 128 << 10;   // of stack, for the dynamic loader
 
 constexpr std::array libc_names = {"libc.so.6", "libc-2."};
 constexpr std::array dl_names = {"libdl.so.2", "libdl-2."};
@@ -69,7 +70,15 @@ struct entry_points {
     std::uint64_t errno_location = 0;
 };
 
+// A process that has just begun has its dynamic loader only.
+void wait_for_libc(int pid) {
+    const auto end = clock::now() + beginning_deadline;
+    while (!loaded_object::is_mapped(pid, libc_names) && clock::now() < end)
+        std::this_thread::sleep_for(milliseconds(2));
+}
+
 entry_points find_entry_points(const process_facts& facts, const std::string& attempt) {
+    wait_for_libc(facts.pid);
     const auto libc = loaded_object::find(facts, libc_names);
     if (libc == nullptr) {
         fail(exit_refused,

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nmi/file_text.hpp>
@@ -21,6 +22,10 @@ bool is_named(const std::string& path, std::span<const char* const> names) {
     const std::string_view name = std::string_view(path).substr(path.find_last_of('/') + 1);
     return std::any_of(names.begin(), names.end(),
                        [&](const char* one) { return name.starts_with(one); });
+}
+
+std::vector<mapping> maps_of(int pid) {
+    return parse_maps(text_of_file(fmt::format("/proc/{}/maps", pid)));
 }
 
 // The very file that is mapped, also if another one is at its path by now.
@@ -37,9 +42,15 @@ unique_fd open_mapped(const process_facts& facts, const mapping& line) {
 
 }  // namespace
 
+bool loaded_object::is_mapped(int pid, std::span<const char* const> names) {
+    const std::vector<mapping> lines = maps_of(pid);
+    return std::any_of(lines.begin(), lines.end(),
+                       [&](const mapping& line) { return is_named(line.path, names); });
+}
+
 std::unique_ptr<loaded_object> loaded_object::find(const process_facts& facts,
                                                    std::span<const char* const> names) {
-    for (const mapping& line : parse_maps(text_of_file(fmt::format("/proc/{}/maps", facts.pid)))) {
+    for (const mapping& line : maps_of(facts.pid)) {
         if (!is_named(line.path, names)) continue;
         std::unique_ptr<elf_file> file = elf_file::open(open_mapped(facts, line));
         if (file == nullptr) return nullptr;

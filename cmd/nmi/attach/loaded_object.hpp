@@ -16,7 +16,9 @@ namespace nmircu::command {
 
 class loaded_object {
   public:
-    // The one whose file name is one of `names`; null: it is not mapped, or its file is gone.
+    // The file name of one of the objects that are mapped begins like one of `names`.
+    static bool is_mapped(int pid, std::span<const char* const> names);
+    // The one whose file name does; null: it is not mapped, or its file is gone.
     static std::unique_ptr<loaded_object> find(const process_facts& facts,
                                                std::span<const char* const> names);
 

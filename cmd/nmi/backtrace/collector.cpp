@@ -149,8 +149,10 @@ bool collection::explain() {
     bool all = true;
     for (dumped_thread& thread : dump_.threads) {
         if (thread.answered) continue;
-        const std::string reason = why_silent(state_of(dump_.pid, thread.state.thread_id));
-        if (reason.empty() || reason != thread.reason) all = false;
+        const thread_state now = state_of(dump_.pid, thread.state.thread_id);
+        const std::string reason = why_silent(now);
+        // One that runs may be about to unblock signals: a thread that begins does.
+        if (reason.empty() || reason != thread.reason || now.state == 'R') all = false;
         thread.reason = reason;
     }
     return all;

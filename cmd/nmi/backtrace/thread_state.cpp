@@ -18,7 +18,8 @@ namespace nmircu::command {
 namespace {
 
 // The agent's threads, and the core's.
-constexpr std::string_view own_names[] = {"nmi-agent", "nmi-worker", "nmi-periodic", "nmircu-work"};
+constexpr std::string_view own_names[] = {"nmi-agent",   "nmi-worker",  "nmi-periodic",
+                                          "nmi-sampler", "nmircu-work", "nmircu-reclaim"};
 
 std::string first_line(const std::string& text) {
     return one_line(text.substr(0, text.find('\n')));
