@@ -75,8 +75,8 @@ void set_deadline(const char* name, std::uint64_t ns) noexcept {
     if (!works) return;
     deadline_of = name;
     deadline_s = ns / a_second_ns;
-    // The two clocks may disagree; what comes in the first half is something else.
-    deadline_ns.store(now_ns() + ns / 2, std::memory_order_relaxed);
+    // The two clocks may disagree a little; what comes before is something else.
+    deadline_ns.store(now_ns() + ns - ns / 8, std::memory_order_relaxed);
     start_hpet_once(timer_of_deadline, ns);
     // Once more, should the first one have met another NMI and become one with it on every CPU.
     start_hpet_once(timer_of_last_deadline, ns + a_second_ns);

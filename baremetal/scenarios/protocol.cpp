@@ -198,7 +198,7 @@ verdict run_control() {
 
 }  // namespace
 
-NMIRCU_SCENARIO = {"protocol", "handlers come and go in a storm of NMIs", 150, run};
+NMIRCU_SCENARIO = {"protocol", "handlers come and go in a storm of NMIs", 240, run};
 NMIRCU_SCENARIO = {"protocol_control", "fails: the same without waiting for the handlers", 60,
                    run_control};
 

@@ -209,6 +209,9 @@ void sleep_until_queued() noexcept {
 }
 
 void work_for_ever() noexcept {
+    // Relaxed: creating the thread has ordered what others need. Its own act: whoever creates it
+    // may find himself in the child of a fork, which has no such thread.
+    work.thread.store(worker::there, std::memory_order_relaxed);
     for (;;) {
         bool any = false;
         let_flushers_go_first();
@@ -228,9 +231,9 @@ bool start_thread(worker expected) noexcept {
                                              std::memory_order_relaxed)) {
         return expected == worker::starting || expected == worker::there;
     }
-    const bool started = port::start_thread(work_for_ever, "nmircu-work");
-    work.thread.store(started ? worker::there : before, std::memory_order_relaxed);  // as above
-    return started;
+    if (port::start_thread(work_for_ever, "nmircu-work")) return true;
+    work.thread.store(before, std::memory_order_relaxed);  // as above
+    return false;
 }
 
 void require_outside_items(const char* what, const void* caller) noexcept {

@@ -4,6 +4,7 @@
 //
 //   absent --start--> awake --nothing left--> asleep --retire--> awake (gathers 1 ms, cycles)
 //   any --end of the program--> ended: a retiring thread reclaims by itself
+//   (starting: from the decision to create it to its own first act; it cannot be asleep)
 //
 // Impossible: `asleep` clear while the thread sleeps or is absent and something waits in a list
 // that was pushed in thread context ([RT-3], [RC-11]).
@@ -101,6 +102,9 @@ void sleep_until_needed() noexcept {
 
 void reclaim_for_ever() noexcept {
     platform::this_reader().is_reclaimer = 1;
+    // Relaxed: creating the thread has ordered what others need. Its own act: before it can fall
+    // asleep, or else nobody would wake it until whoever creates it has been given a CPU again.
+    state.thread.store(thread_state::running, std::memory_order_relaxed);
     for (;;) {
         gather();
         reclaim_everything();
@@ -146,22 +150,19 @@ void report_refusal() noexcept {
     port::report(line.c_str());
 }
 
-// One caller at a time. True: there is a thread now.
+// One caller at a time. True: there is a thread, or will be.
 bool start() noexcept {
     auto expected = thread_state::absent;
     // Relaxed: the thread's creation orders what it needs.
     if (!state.thread.compare_exchange_strong(expected, thread_state::starting,
                                               std::memory_order_relaxed,
                                               std::memory_order_relaxed)) {
-        return expected == thread_state::running;
+        return expected == thread_state::running || expected == thread_state::starting;
     }
     if (!state.leaves_last_word.exchange(true, std::memory_order_relaxed)) port::at_exit(end);
     // Before it exists: it begins by looking at the lists.
     attention.fetch_and(~(asleep | wanted), std::memory_order_relaxed);
-    if (port::start_thread(reclaim_for_ever, "nmircu-reclaim")) {
-        state.thread.store(thread_state::running, std::memory_order_relaxed);
-        return true;
-    }
+    if (port::start_thread(reclaim_for_ever, "nmircu-reclaim")) return true;
     attention.fetch_or(asleep, std::memory_order_relaxed);
     if (state.refused_at_ns.exchange(port::now_ns(), std::memory_order_relaxed) == 0) {
         report_refusal();

@@ -7,13 +7,18 @@
 // Input: steps of one byte (the connection in the upper four bits, what to do in the lower) and
 // their operands. Requests are made of words the agent knows as well as of bytes.
 #include <array>
-#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,11 +26,14 @@
 
 #include "input.hpp"
 
+extern "C" __attribute__((weak)) void __sanitizer_print_stack_trace();
+
 namespace {
 
 using namespace nmircu::agent;
 
 constexpr int patience_ms = 10000;
+constexpr int wait_ms = 100;
 
 int checked(int file) {
     fuzz::require(file >= 0, "the test itself has what it needs");
@@ -182,14 +190,40 @@ void disturb(crowd& peers, fuzz::input& in) {
     }
 }
 
-// libFuzzer looks after its own timeout by SIGALRM.
+std::string contents(const std::string& path) {
+    std::ifstream file(path);
+    std::string text(std::istreambuf_iterator<char>(file), {});
+    return text.substr(0, text.find('\n'));
+}
+
+void show_own_stack(int) {
+    if (__sanitizer_print_stack_trace != nullptr) __sanitizer_print_stack_trace();
+}
+
+// Where the threads are, as the kernel and they themselves tell it. The process ends anyway.
+void show_threads() {
+    struct sigaction show {};
+    show.sa_handler = show_own_stack;
+    sigaction(SIGUSR1, &show, nullptr);
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::fprintf(stderr, "thread %s: system call %s, waits in %s; %s\n", task.path().c_str(),
+                     contents(task.path() / "syscall").c_str(),
+                     contents(task.path() / "wchan").c_str(),
+                     contents(task.path() / "stat").c_str());
+        syscall(SYS_tgkill, getpid(), std::atoi(task.path().filename().c_str()), SIGUSR1);
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+}
+
+// In short waits: while a machine stands still, its clock may go on. libFuzzer looks after its own
+// timeout by SIGALRM.
 bool becomes_readable(int socket) {
     pollfd ready{socket, POLLIN, 0};
-    int result = 0;
-    do {
-        result = poll(&ready, 1, patience_ms);
-    } while (result < 0 && errno == EINTR);
-    return result == 1;
+    for (int waits = 0; waits < patience_ms / wait_ms; ++waits) {
+        if (poll(&ready, 1, wait_ms) == 1) return true;
+    }
+    show_threads();
+    return false;
 }
 
 // Asks and waits; what the agent answers first.

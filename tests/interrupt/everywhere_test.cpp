@@ -461,12 +461,16 @@ TEST_F(everywhere, fork_in_an_update_leaves_no_handler_that_cannot_be_removed) {
 }
 
 // The same from outside: the thread stands still in the middle of its update while another forks.
-std::atomic<bool> stands_still{false};
+enum class updating { goes_on, stands_still, is_over };
+std::atomic<updating> update{updating::goes_on};
+void set(updating next) {
+    update.store(next);
+    update.notify_all();
+}
 void stand_still_now_and_then(std::uint64_t step) {
     if (step % 7 != 0) return;
-    stands_still.store(true);
-    while (stands_still.load())
-        sched_yield();
+    set(updating::stands_still);
+    update.wait(updating::stands_still);
 }
 
 // In a child: the handler is registered or not, and its name can be used again.
@@ -486,22 +490,20 @@ void fork_while_it_stands_still(nmi_error (*end)(nmi_token)) {
     ASSERT_EQ(nmircu::register_nmi_handler(nmi_type::local, claims, &calls, nmi_flags::none,
                                            "other", &token),
               nmi_error::none);
-    std::atomic<bool> over{false};
     nmi_error ended{};
+    update.store(updating::goes_on);
     std::thread updater([&] {
         single_step::run([&] { ended = end(token); }, stand_still_now_and_then);
-        over.store(true);
+        set(updating::is_over);
     });
     int forks = 0;
     int bad = 0;
-    while (!over.load()) {
-        if (!stands_still.load()) {
-            sched_yield();
-            continue;
-        }
+    for (;;) {
+        update.wait(updating::goes_on);
+        if (update.load() == updating::is_over) break;
         ++forks;
         if (nmircu_test::in_child(other_is_whole) != 0) ++bad;
-        stands_still.store(false);
+        set(updating::goes_on);
     }
     updater.join();
     EXPECT_EQ(ended, nmi_error::none);

@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 #include <nmircu/rcu.hpp>
 
+#include "../support/in_child.hpp"
+
 namespace {
 
 using clock_type = std::chrono::steady_clock;
@@ -94,6 +96,43 @@ TEST(retire_flood, with_brief_readers) {
         });
     EXPECT_GT(seen.retired, limit);
     EXPECT_LE(seen.peak, documented_bound(seen.seconds));
+}
+
+// The reclaimer falls asleep while the thread that creates it is still waiting for a CPU.
+TEST(retire_flood, of_programs_that_have_just_begun_on_a_busy_machine) {
+    std::atomic<bool> over{false};
+    std::vector<std::thread> others;
+    for (unsigned i = 0; i < 2 * std::thread::hardware_concurrency(); ++i) {
+        others.emplace_back([&] {
+            while (!over.load(std::memory_order_relaxed)) {
+            }
+        });
+    }
+    std::uint64_t worst = 0;
+    for (int program = 0; program < 30; ++program) {
+        const int thousands = nmircu_test::in_child([] {
+            nmircu::rcu_set_backlog_limit(limit);
+            std::atomic<bool> stop{false};
+            std::vector<std::thread> threads;
+            for (unsigned i = 0; i < retirers; ++i) {
+                threads.emplace_back([&] {
+                    while (!stop.load(std::memory_order_relaxed))
+                        (new object)->retire();
+                });
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            stop.store(true);
+            for (auto& thread : threads)
+                thread.join();
+            return static_cast<int>(nmircu::rcu_read_statistics().backlog_peak / 1000);
+        });
+        worst = std::max(worst, std::uint64_t(thousands));
+    }
+    over.store(true);
+    for (auto& other : others)
+        other.join();
+    EXPECT_GE(worst, limit / 1000);
+    EXPECT_LE(worst, documented_bound(1) / 1000);
 }
 
 TEST(retire_flood, a_section_is_never_held_up) {

@@ -4,8 +4,9 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <time.h>
+#include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 
 #include <nmircu/platform/port.hpp>
@@ -50,12 +51,17 @@ void* run(void* argument) {
 }
 
 // Until the thread is past its own beginning, in which libraries allocate: AddressSanitizer's
-// allocator does not keep its locks over a fork, and whoever starts us may fork next.
-void wait_until_begun(beginning& thread) noexcept {
+// allocator does not keep its locks over a fork, and whoever starts us may fork next. A handler
+// that interrupts this may have forked, and in its child nobody begins.
+void wait_until_begun(beginning& thread, pid_t process) noexcept {
     int cancel = 0;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    while (sem_wait(&thread.begun) != 0 && errno == EINTR) {
-    }
+    do {
+        timespec end;
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        end.tv_sec += 1;
+        if (sem_clockwait(&thread.begun, CLOCK_MONOTONIC, &end) == 0) break;
+    } while (getpid() == process);
     pthread_setcancelstate(cancel, nullptr);
 }
 
@@ -79,11 +85,12 @@ bool port::start_thread(void (*function)(), const char* name) noexcept {
     libc.set_mask(SIG_SETMASK, &blocked, &before);
     beginning shared{function, {}};
     sem_init(&shared.begun, 0, 0);
+    const pid_t process = getpid();
     pthread_t thread;
     const bool created = pthread_create(&thread, &wanted.value, run, &shared) == 0;
     if (created) {
         pthread_setname_np(thread, name);
-        wait_until_begun(shared);
+        wait_until_begun(shared, process);
     }
     libc.set_mask(SIG_SETMASK, &before, nullptr);
     return created;
