@@ -17,6 +17,7 @@ import xml.dom.minidom
 
 from command import CommandTest, NMI, PATIENCE_S, PROGRAM, module
 
+HUNG = os.environ["NMI_TEST_HUNG_PROGRAM"]
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOSSES = ("lost records: ", "overruns: ", "unreachable threads: ", "stacks cut at the limit: ",
           "stacks unwound badly: ", "malformed records: ")
@@ -204,6 +205,53 @@ class Programs(RecordTest):
         done = self.nmi("record", "--", PROGRAM, "spin", "200", "kill", "9")
         self.assertEqual(done.returncode, 128 + 9)
         self.assertIn("spin_here", self.table())
+
+
+class Modes(RecordTest):
+    """A program in which three threads wait for a lock, one in a handler, and one never waits."""
+
+    def setUp(self):
+        super().setUp()
+        self.hung = subprocess.Popen([HUNG, "3", "spin", "handler"], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, text=True, env=self.environment)
+        self.addCleanup(self.end, self.hung)
+        self.assertEqual(self.hung.stdout.readline(), "ready\n")
+
+    def stacks(self, *options):
+        """Weights by stack, outermost function first."""
+        self.succeed(self.nmi("record", *options, "-d", "1", "-o", "x.folded", str(self.hung.pid)))
+        self.assertIsNone(self.hung.poll())
+        with open(self.path("x.folded")) as file:
+            lines = [line.rsplit(" ", 1) for line in file if not line.startswith("#")]
+        return {stack: int(weight) for stack, weight in lines}
+
+    def weight(self, stacks, *functions):
+        return sum(weight for stack, weight in stacks.items()
+                   if all(name in stack.split(";") for name in functions))
+
+    def test_blocked_threads_with_whole_stacks(self):
+        stacks = self.stacks("--mode", "offcpu", "--idle", "--call-graph", "dwarf")
+        every = sum(stacks.values())
+        self.assertEqual(self.weight(stacks, "spin_for_ever"), 0, stacks)
+        # Through libc, which has no frame pointers, and a signal frame.
+        locked = self.weight(stacks, "start_thread", "deadlocked", "wait_for_lock", "pthread_mutex_lock")
+        self.assertAlmostEqual(locked / every, 3 / 7, delta=0.05, msg=stacks)
+        handled = self.weight(stacks, "start_thread", "handling", "raise", "wait_in_handler", "read")
+        self.assertAlmostEqual(handled / every, 1 / 7, delta=0.05, msg=stacks)
+
+    def test_wall_time_counts_everybody_alike(self):
+        stacks = self.stacks("--mode", "wall", "--idle", "--call-graph", "dwarf,8192")
+        every = sum(stacks.values())
+        self.assertAlmostEqual(self.weight(stacks, "spin_for_ever") / every, 1 / 8, delta=0.05,
+                               msg=stacks)
+        self.assertAlmostEqual(self.weight(stacks, "wait_for_lock") / every, 3 / 8, delta=0.05,
+                               msg=stacks)
+
+    def test_threads_that_have_long_slept_are_left_alone(self):
+        time.sleep(1.5)
+        stacks = self.stacks("--mode", "wall")
+        self.assertGreater(self.weight(stacks, "spin_for_ever"), 0)
+        self.assertEqual(self.weight(stacks, "wait_for_lock"), 0, stacks)
 
 
 class Alone(RecordTest):

@@ -40,6 +40,10 @@ std::vector<int> list_threads() {
     return threads;
 }
 
+std::vector<int> hidden_threads() {
+    return {};
+}
+
 std::optional<std::uint64_t> blocked_signals(int) {
     return 0;
 }

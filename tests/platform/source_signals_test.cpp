@@ -66,6 +66,20 @@ TEST_F(source_signals, merged_expirations_add_up) {
     note_timer_signal(3);
     note_timer_signal(4);
     EXPECT_EQ(7u, timer_overruns());
+    EXPECT_EQ(4u, merged_timer_signals());
+}
+
+TEST_F(source_signals, a_threads_first_stands_for_what_it_is_said_to) {
+    std::thread([] {
+        set_first_merged(15);
+        note_timer_signal(2);
+        EXPECT_EQ(15u, merged_timer_signals());
+        note_timer_signal(2);
+        EXPECT_EQ(2u, merged_timer_signals());
+        note_timer_signal(0);
+        EXPECT_EQ(0u, merged_timer_signals());
+    }).join();
+    EXPECT_EQ(17u, timer_overruns());
 }
 
 }  // namespace

@@ -9,11 +9,13 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <vector>
 
 #include "hits.hpp"
+#include "platform/linux/source_signals.hpp"
 
 namespace {
 
@@ -65,6 +67,43 @@ TEST_F(source_timer, reaches_a_thread_that_reports_its_start_at_once) {
             thread_started();
             EXPECT_TRUE(burn_until_hit(1));
         }).join();
+}
+
+// Most of these live for less than a tick: as often, all of them together, as they run.
+TEST_F(source_timer, counts_threads_that_live_for_moments_as_much_as_they_run) {
+    ASSERT_EQ("", start(source_kind::timer, 100));
+    std::uint64_t ran_ns = 0, hits = 0;
+    for (int i = 0; i < 3000; ++i) {
+        std::thread([&] {
+            thread_started();
+            (void)burn_until([] { return cpu_ns() >= 500'000; });
+            hits += hits_here.load(std::memory_order_relaxed);  // own thread
+            ran_ns += cpu_ns();
+        }).join();
+    }
+    const double expected = double(ran_ns) / 10e6;
+    EXPECT_NEAR(double(hits), expected, 5 * std::sqrt(expected));
+}
+
+// Beyond the tick: by what each signal stands for.
+TEST_F(source_timer, their_first_tick_stands_for_a_whole_one) {
+    ASSERT_EQ("", start(source_kind::timer, 4000));
+    const std::uint64_t merged_before = timer_overruns();
+    std::uint64_t ran_ns = 0;
+    const std::uint64_t before = total();
+    for (int i = 0; i < 1000; ++i) {
+        std::thread([&] {
+            thread_started();
+            (void)burn_until([] { return cpu_ns() >= 1'000'000; });
+            ran_ns += cpu_ns();
+        }).join();
+    }
+    stop_source();
+    const double weight = double(total() - before + timer_overruns() - merged_before);
+    const double expected = double(ran_ns) / 250e3;
+    // This thread's own time is in it, too, and a tick is 16 or so.
+    EXPECT_GT(weight, 0.75 * expected);
+    EXPECT_LT(weight, 1.75 * expected);
 }
 
 TEST_F(source_timer, leaves_the_excluded_thread_alone) {

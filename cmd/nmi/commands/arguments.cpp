@@ -85,9 +85,11 @@ void add_source_options(CLI::App& command, source_options& source) {
         ->type_name("RATE")
         ->check(CLI::Range(1u, most_rate_hz).description(""));
     command
-        .add_option("--source", source.kind,
-                    "what interrupts: perf (counter overflow), timer\n(CPU timers of the threads), "
-                    "auto (default: perf,\nor timer where perf may not be used)")
+        .add_option(
+            "--source", source.kind,
+            "what interrupts: perf (counter overflow), timer\n(CPU timers of the threads), "
+            "auto (default: timer up to the kernel's tick,\nperf above it; timer where perf "
+            "cannot be used or\nis expensive)")
         ->type_name("SOURCE")
         ->check(CLI::IsMember({"auto", "perf", "timer"}).description(""));
 }

@@ -115,7 +115,7 @@ int record_process(const record_options& options, const std::string& module_path
         if (options.seconds) program.leave_after(*options.seconds);
         const outcome result = program.watch();
         signal(SIGPIPE, SIG_IGN);  // nobody may be left to read the table; the files still count
-        leave_program(program.agent(), found.origin, attempt);
+        leave_program(program.agent(), options.pid, found.origin, attempt);
         written = write_profile(options, program, result, family.get(), command);
     }
     return written ? exit_ok : exit_error;
@@ -138,7 +138,10 @@ int record_program(const record_options& options, const std::string& module_path
     if (options.seconds) program.leave_after(*options.seconds);
     const outcome result = program.watch();
     signal(SIGPIPE, SIG_IGN);
-    if (!result.ended) leave_program(program.agent(), agent_origin::is_ours, "record");
+    if (!result.ended) {
+        leave_program(program.agent(), program.pid(), agent_origin::is_ours,
+                      "record " + options.words[0]);
+    }
     program.agent().close();
     const bool written = write_profile(options, program, result, family.get(),
                                        fmt::format("{}", fmt::join(options.words, " ")));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include <nmi/commands/leave.hpp>
 #include <nmi/complaint.hpp>
 #include <nmi/target/connect.hpp>
 #include <nmi/target/status_reply.hpp>
@@ -46,15 +47,16 @@ source_options shared_source(source_options wanted, client& connection,
     return wanted;
 }
 
-void leave_program(client& connection, agent_origin origin, const std::string& attempt) {
+void leave_program(client& connection, int pid, agent_origin origin, const std::string& attempt) {
     if (origin == agent_origin::was_there || connection.closed()) return;
     const reply status = connection.request({"status"}, quick_deadline);
     if (!status.ok) return;  // it has ended
     const program_status found = read_status(status.fields);
     if (std::any_of(found.handlers.begin(), found.handlers.end(), is_loaded)) return;
-    const reply done = connection.request({"detach"}, slow_deadline);
-    if (!done.ok && !connection.closed()) {
-        say(fmt::format("{}: the agent stays: {}; {}", attempt, done.error, done.hint));
+    try {
+        leave(connection, pid, attempt);
+    } catch (const complaint& why) {
+        if (!connection.closed()) say(why.what());
     }
 }
 
@@ -62,7 +64,7 @@ leave_on_failure::~leave_on_failure() {
     if (origin_ == agent_origin::was_there || std::uncaught_exceptions() == exceptions_) return;
     try {
         client connection = connect_to(pid_, attempt_);
-        leave_program(connection, origin_, attempt_);
+        leave_program(connection, pid_, origin_, attempt_);
     } catch (const complaint&) {  // there is one on its way already
     }
 }

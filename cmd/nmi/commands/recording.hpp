@@ -30,7 +30,7 @@ source_options shared_source(source_options wanted, client& connection, const st
 
 // The agent goes again, if it is ours and nobody has loaded anything since. A line on stderr says
 // so if that fails.
-void leave_program(client& connection, agent_origin origin, const std::string& attempt);
+void leave_program(client& connection, int pid, agent_origin origin, const std::string& attempt);
 
 // The same if a complaint ends its scope; declare it before the session.
 class leave_on_failure {

@@ -155,7 +155,7 @@ int top(const top_options& options) {
         program.on_tick([&eye] { return eye.tick(); });
         result = program.watch();
     }
-    leave_program(program.agent(), found.origin, attempt);
+    leave_program(program.agent(), options.pid, found.origin, attempt);
     if (result.ended) say(fmt::format("top {}: the program has ended", options.pid));
     return exit_ok;
 }

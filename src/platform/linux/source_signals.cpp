@@ -7,6 +7,8 @@
 //   chosen_tag        its own thread, in the signal   its own thread, in the signal
 //   conflicts         accept_perf_tag (0 -> pair),    both
 //                     take_tag_conflicts (-> 0)
+//   first_merged,     its own thread                  its own thread, in the signal
+//     merged_now
 //   the two counters  the signal                      status
 //
 // Nothing here publishes other memory, so every access is relaxed: a stale epoch lets one duplicate
@@ -30,6 +32,11 @@ constinit std::atomic<std::uint64_t> duplicates{0};
 // Epoch and tag in one word, so that a nested signal never sees half a choice. Zero-initialised and
 // initial-exec: touching it in a thread's first instant allocates nothing.
 constinit thread_local std::atomic<std::uint64_t> chosen_tag
+    __attribute__((tls_model("initial-exec"))){0};
+
+constinit thread_local std::atomic<std::uint32_t> first_merged
+    __attribute__((tls_model("initial-exec"))){0};  // 0: as the kernel says
+constinit thread_local std::atomic<std::uint32_t> merged_now
     __attribute__((tls_model("initial-exec"))){0};
 
 constexpr std::uint64_t join(std::uint32_t high, std::uint32_t low) noexcept {
@@ -73,9 +80,23 @@ bool accept_perf_tag(std::uint64_t tag) noexcept {
 }
 
 void note_timer_signal(int merged) noexcept {
-    if (merged <= 0) return;
-    overruns.fetch_add(static_cast<std::uint64_t>(merged),
-                       std::memory_order_relaxed);  // a statistic
+    // Relaxed, all: its own thread, but for a statistic.
+    std::uint32_t further = first_merged.load(std::memory_order_relaxed);
+    if (further != 0) {
+        first_merged.store(0, std::memory_order_relaxed);
+    } else if (merged > 0) {
+        further = static_cast<std::uint32_t>(merged);
+    }
+    merged_now.store(further, std::memory_order_relaxed);
+    if (further != 0) overruns.fetch_add(further, std::memory_order_relaxed);
+}
+
+std::uint32_t merged_timer_signals() noexcept {
+    return merged_now.load(std::memory_order_relaxed);  // own thread
+}
+
+void set_first_merged(std::uint32_t merged) noexcept {
+    first_merged.store(merged, std::memory_order_relaxed);  // own thread
 }
 
 void forget_perf_tags() noexcept {

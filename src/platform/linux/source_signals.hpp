@@ -21,6 +21,11 @@ namespace nmircu::platform {
 // A timer's signal has arrived, standing for `merged` (siginfo's overrun) further expirations.
 // Context: nmi; lock-free, bounded.
 void note_timer_signal(int merged) noexcept;
+// How many further expirations the timer signal that is handled stands for. Context: nmi.
+[[nodiscard]] std::uint32_t merged_timer_signals() noexcept;
+// The calling thread's first timer signal stands for so many further ones, whatever the kernel
+// says. Context: thread.
+void set_first_merged(std::uint32_t merged) noexcept;
 
 // The rest is for sources.cpp and source_perf.cpp. Context: thread.
 

@@ -15,6 +15,7 @@
 #include <ctime>
 
 #include "platform/linux/signal_tag.hpp"
+#include "platform/linux/source_signals.hpp"
 #include "platform/linux/thread_look.hpp"
 
 namespace nmircu::platform {
@@ -28,7 +29,7 @@ timespec to_timespec(std::uint64_t ns) {
 
 // Spreads the first expirations over the interval, so that threads started together do not fire
 // together for ever. Any mixing of thread and time does.
-std::uint64_t first_expiry_ns(int thread_id, std::uint64_t interval_ns) {
+std::uint64_t anywhere_in(std::uint64_t interval_ns, int thread_id) {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     std::uint64_t mixed =
@@ -77,7 +78,7 @@ std::vector<timer_source::timer>::iterator timer_source::position(int thread_id)
                             [](const timer& t, int wanted) { return t.thread_id < wanted; });
 }
 
-int timer_source::create(int thread_id, int& timer_id) const {
+int timer_source::create(int thread_id, std::uint64_t first_expiry_ns, int& timer_id) const {
     sigevent event;
     std::memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_THREAD_ID;
@@ -88,7 +89,7 @@ int timer_source::create(int thread_id, int& timer_id) const {
     if (::syscall(SYS_timer_create, cpu_clock_of(thread_id), &event, &timer_id) != 0) return errno;
     itimerspec when{};
     when.it_interval = to_timespec(interval_ns_);
-    when.it_value = to_timespec(first_expiry_ns(thread_id, interval_ns_));
+    when.it_value = to_timespec(first_expiry_ns);
     if (::syscall(SYS_timer_settime, timer_id, 0, &when, nullptr) == 0) return 0;
     const int error = errno;
     delete_timer(timer_id);
@@ -96,9 +97,9 @@ int timer_source::create(int thread_id, int& timer_id) const {
 }
 
 // 0, or why the thread has no timer.
-int timer_source::arm(int thread_id) {
+int timer_source::arm(int thread_id, std::uint64_t first_expiry_ns) {
     int timer_id = 0;
-    const int error = create(thread_id, timer_id);
+    const int error = create(thread_id, first_expiry_ns, timer_id);
     if (error == 0) timers_.insert(position(thread_id), {thread_id, timer_id});
     return error;
 }
@@ -140,9 +141,20 @@ void timer_source::rescan(const std::vector<int>& threads) {
         if (thread_id == excluded_tid_) continue;
         const auto at = position(thread_id);
         if (at != timers_.end() && at->thread_id == thread_id) continue;
-        const int error = arm(thread_id);
+        const int error = arm(thread_id, anywhere_in(interval_ns_, thread_id));
         if (error != 0 && exists(thread_id)) failures_.push_back({thread_id, error});
     }
+}
+
+// As if the thread had run for a tick already, so that the first one finds whatever expired since.
+int timer_source::arm_beginning(int thread_id) {
+    const std::uint64_t tick_ns = second_ns / std::max(tick_hz(), 1u);
+    const std::uint64_t expiry_ns = anywhere_in(interval_ns_, thread_id);
+    if (interval_ns_ < tick_ns) {
+        set_first_merged(
+            static_cast<std::uint32_t>((tick_ns + interval_ns_ / 2) / interval_ns_ - 1));
+    }
+    return arm(thread_id, expiry_ns > tick_ns ? expiry_ns - tick_ns : 1);
 }
 
 void timer_source::arm_new(int thread_id) {
@@ -153,9 +165,9 @@ void timer_source::arm_new(int thread_id) {
         delete_timer(at->id);
         timers_.erase(at);
     }
-    if (arm(thread_id) != EAGAIN) return;
+    if (arm_beginning(thread_id) != EAGAIN) return;
     reap_dead();  // gives back what ended threads hold of the limit
-    arm(thread_id);
+    arm_beginning(thread_id);
 }
 
 }  // namespace nmircu::platform

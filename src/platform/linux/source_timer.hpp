@@ -7,7 +7,10 @@
 // Limits. The kernel looks at CPU timers once per tick, so no thread gets more signals than ticks
 // per second (tick_hz); the expirations in between are delivered as the overrun count. Each timer
 // takes one of the user's RLIMIT_SIGPENDING, also of a thread that has ended, until the next scan.
-// A signal may fall into a system call; with SA_RESTART most continue.
+// What a thread runs after its last tick no signal tells. So that threads which live for moments
+// count as much as they run, all of them together, one that is armed in its first act counts each
+// of its ticks for a whole one, also the first, before which it has not run so long. A signal may
+// fall into a system call; with SA_RESTART most continue.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +38,8 @@ class timer_source {
 
     // Arms those of `threads` that are not armed, and deletes the timers of threads that ended.
     void rescan(const std::vector<int>& threads);
-    // Arms one thread that has just begun. If its number was another thread's, that one has ended.
-    // A failure shows at the next rescan.
+    // Arms the calling thread, which has just begun. If its number was another thread's, that one
+    // has ended. A failure shows at the next rescan.
     void arm_new(int thread_id);
 
     // In the child of a fork, which inherits no timers. No heap.
@@ -50,8 +53,9 @@ class timer_source {
         int id;  // the kernel's
     };
 
-    int arm(int thread_id);
-    int create(int thread_id, int& timer_id) const;
+    int arm(int thread_id, std::uint64_t first_expiry_ns);
+    int create(int thread_id, std::uint64_t first_expiry_ns, int& timer_id) const;
+    int arm_beginning(int thread_id);
     void reap_dead();
     std::vector<timer>::iterator position(int thread_id);
 

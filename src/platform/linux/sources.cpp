@@ -22,6 +22,7 @@
 #include "platform/linux/source_wall.hpp"
 #include "platform/linux/switch_rate.hpp"
 #include "platform/linux/thread_list.hpp"
+#include "platform/linux/thread_turnover.hpp"
 #include "platform/linux/wall_slots.hpp"
 
 namespace nmircu::platform {
@@ -52,6 +53,7 @@ struct source_state {
     timer_source timer;
     switch_rate switches;
     wall_source wall;
+    thread_turnover turnover;
     std::vector<seen_thread> threads;  // ascending
     std::size_t next_look = 0;
 };
@@ -65,6 +67,8 @@ source_state& state() {
 // Whether threads have to report their start. Relaxed everywhere: a thread that misses a change is
 // found by the listing that start_source makes after it, or by the next rescan.
 constinit std::atomic<bool> starts_matter{false};
+// Whether one ever has. Relaxed: it is asked for long afterwards.
+constinit std::atomic<bool> starts_are_reported{false};
 
 // Raw, because the program's threading library may be interposed, and 8 bytes, the kernel's size.
 std::uint64_t set_blocked_signals(std::uint64_t mask) {
@@ -244,12 +248,23 @@ void replace_perf_locked(source_state& s, std::string failure) {
     }
 }
 
-// Its threads run for moments only, and what perf does at the ends of each costs too much.
-void leave_perf_locked(source_state& s) {
+// Why not perf, if it is better not used: empty, or in one phrase.
+std::string objection_to_perf_locked(source_state& s, const std::vector<int>& list) {
+    if (s.switches.stays_high()) {
+        return "the threads are switched " + std::to_string(s.switches.per_second()) +
+               " times per second of CPU time, which perf makes expensive";
+    }
+    // Of threads whose start nobody reports timers would tell nothing. Relaxed: see there.
+    if (starts_are_reported.load(std::memory_order_relaxed) && s.turnover.stays_high(list)) {
+        return "threads live for moments only, of which perf tells too little";
+    }
+    return {};
+}
+
+void leave_perf_locked(source_state& s, std::string why) {
     s.perf.stop();
     if (start_timer_locked(s).empty()) {
-        s.reason = "the threads are switched " + std::to_string(s.switches.per_second()) +
-                   " times per second of CPU time, which perf makes expensive";
+        s.reason = std::move(why);
         return;
     }
     s.may_fall_back = false;
@@ -314,6 +329,7 @@ std::string start_source(const source_settings& settings, int excluded_tid) {
     s.threads.clear();
     if (std::string failure = start_locked(s, settings); !failure.empty()) return failure;
     s.switches.reset();
+    s.turnover.reset();
     s.running = true;
     s.owner_pid = ::getpid();
     scan_locked(s, list_threads(), held.mask_before());
@@ -342,13 +358,18 @@ void rescan_threads() {
         // by the scan below
     } else if (std::string failure = s.perf.rescan(); !failure.empty()) {
         replace_perf_locked(s, std::move(failure));
-    } else if (s.may_fall_back && s.switches.stays_high()) {
-        leave_perf_locked(s);
+    } else if (s.may_fall_back) {
+        std::string why = objection_to_perf_locked(s, list);
+        if (!why.empty()) leave_perf_locked(s, std::move(why));
     }
     scan_locked(s, list, held.mask_before());
 }
 
 void thread_started() {
+    // Relaxed: see its declaration.
+    if (!starts_are_reported.load(std::memory_order_relaxed)) {
+        starts_are_reported.store(true, std::memory_order_relaxed);
+    }
     if (!starts_matter.load(std::memory_order_relaxed)) return;  // see its declaration
     const source_lock held;
     source_state& s = state();

@@ -49,7 +49,8 @@ namespace nmircu::platform {
 
 // automatic: timer for rates up to the tick, where it costs nothing and perf an interrupt each;
 // above, perf, where it may be used, and as long as threads are not switched more than three
-// thousand times per second of CPU time (switch_rate.hpp).
+// thousand times per second of CPU time (switch_rate.hpp), and where their starts are reported, do
+// not live for moments only (thread_turnover.hpp).
 enum class source_kind : std::uint8_t { automatic, perf, timer, wall };
 
 // Of the wall source: `count` ticks up to time_ns (CLOCK_MONOTONIC) found the thread where its last

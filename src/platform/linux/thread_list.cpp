@@ -108,6 +108,15 @@ void show_thread(int thread_id) {
     }
 }
 
+std::vector<int> hidden_threads() {
+    std::vector<int> threads;
+    for (const std::atomic<int>& one : hidden) {
+        const int thread_id = one.load(std::memory_order_relaxed);  // see its declaration
+        if (thread_id != 0) threads.push_back(thread_id);
+    }
+    return threads;
+}
+
 std::optional<std::uint64_t> blocked_signals(int thread_id) {
     constexpr std::string_view key = "\nSigBlk:\t";
     constexpr std::size_t line_bytes = key.size() + 16;

@@ -18,6 +18,7 @@ std::vector<int> list_threads();
 // and not to the program. One that ends is to be shown before, for its number is given out again.
 void hide_thread(int thread_id);
 void show_thread(int thread_id);
+std::vector<int> hidden_threads();
 
 // Bit (signo - 1) is set if `thread_id` blocks the signal. Empty: no such thread, or no /proc.
 std::optional<std::uint64_t> blocked_signals(int thread_id);

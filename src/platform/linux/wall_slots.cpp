@@ -13,6 +13,7 @@
 
 #include "platform/linux/pt_regs.hpp"
 #include "platform/linux/signal_tag.hpp"
+#include "platform/linux/source_signals.hpp"
 
 namespace nmircu::platform {
 namespace {
@@ -57,7 +58,7 @@ interrupt_facts facts_of(const pt_regs* regs) noexcept {
     const siginfo_t* info = regs->info;
     if (regs->type != nmi_type::local) return {0, false};
     if (info->si_code == SI_TIMER) {
-        return {static_cast<std::uint32_t>(std::clamp(info->si_overrun, 0, most)), false};
+        return {std::min(merged_timer_signals(), std::uint32_t{most}), false};
     }
     const wall_slot* const slot = slot_of(info);
     if (slot == nullptr) return {0, false};
