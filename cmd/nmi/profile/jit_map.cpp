@@ -52,7 +52,7 @@ std::optional<std::uint64_t> take_hex(std::string_view& line) {
 
 void jit_map::refresh() {
     const std::string status = text_of_file(fmt::format("/proc/{}/status", pid_));
-    const std::vector<std::uint64_t> own_numbers = numbers_of(status, "NSpid");
+    const std::vector<std::uint64_t> own_numbers = numbers_of(status, "NStgid");
     const std::vector<std::uint64_t> users = numbers_of(status, "Uid");
     if (users.size() < 2) return;
     const std::uint64_t number =
