@@ -45,6 +45,15 @@ TEST(BacktraceText, EqualStacksAreOneGroup) {
               "  deaf, in uninterruptible sleep in read: it is in uninterruptible sleep: 4\n");
 }
 
+// Jitted code is called what the program wrote into a file.
+TEST(BacktraceText, NamesDoNotReachTheTerminalAsTheyAre) {
+    process_dump dump{42, "server", false, {waiting(1, "\033]0;title\007\n#1  fake")}, 0};
+    dump.threads[0].frames[1].name.object = "lib\033[2J.so";
+    const std::string text = dump_text(dump);
+    EXPECT_NE(text.find("    #1   ]0;title  #1  fake  (lib [2J.so)\n"), std::string::npos) << text;
+    EXPECT_EQ(text.find_first_of("\033\007"), std::string::npos);
+}
+
 TEST(BacktraceText, JsonHasEveryThread) {
     process_dump dump{42, "server", true, {waiting(1, "bad\xff name")}, 7};
     const std::string text = dump_json(dump);

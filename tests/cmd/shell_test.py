@@ -9,7 +9,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from command import CommandTest, NMI, PROGRAM, module
+from command import CommandTest, NMI, PATIENCE_S, PROGRAM, module
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +72,20 @@ class Completion(CommandTest):
         for shell, name in (("zsh", "_nmi"), ("fish", "nmi.fish")):
             if shutil.which(shell):
                 subprocess.run([shell, "-n", ROOT / "cmd/nmi/completion" / name], check=True)
+
+
+    @unittest.skipUnless(shutil.which("fish"), "no fish")
+    def test_fish(self):
+        os.symlink(NMI, self.path("nmi"))
+        Path(self.path("some-file")).touch()
+        script = ROOT / "cmd/nmi/completion/nmi.fish"
+        for line, offered in (("swa", "swap"), ("run --source p", "perf"), ("run -o some", "some-file"),
+                              ("record --mo", "--mode"), ("nothing ", "")):
+            done = subprocess.run(
+                ["fish", "-c", f"source {script}; complete -C 'nmi {line}'"], cwd=self.folder,
+                capture_output=True, text=True, check=True, timeout=PATIENCE_S,
+                env=dict(self.environment, PATH=self.folder + ":" + os.environ["PATH"]))
+            self.assertEqual(done.stdout.strip(), offered, line)
 
 
 class ManualPage(CommandTest):

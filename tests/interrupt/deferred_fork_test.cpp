@@ -177,23 +177,32 @@ TEST(deferred_fork, has_its_turn_and_loses_none_of_many) {
     std::vector<busy_item> items(3);
     for (busy_item& item : items)
         item.queue();
+    // A fork gives up after a tenth of a second, and a CPU may be somebody else's for so long.
+    constexpr int was_late = 10;
+    int in_time = 0;
     for (int round = 0; round < 80; ++round) {
-        EXPECT_EQ(in_child([&] {
-                      std::vector<long> before;
-                      for (busy_item& item : items) {
-                          if (!item.pending()) return 1;
-                          before.push_back(item.runs.load());
-                          item.over.store(true);
-                      }
-                      nmircu::deferred_flush_all();
-                      for (std::size_t i = 0; i < items.size(); ++i) {
-                          if (items[i].runs.load() != before[i] + 1) return 2;
-                          if (!items[i].queue()) return 3;
-                      }
-                      return 0;
-                  }),
-                  0);
+        const auto begin = std::chrono::steady_clock::now();
+        const int status = in_child([&] {
+            if (std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(100)) {
+                return was_late;
+            }
+            std::vector<long> before;
+            for (busy_item& item : items) {
+                if (!item.pending()) return 1;
+                before.push_back(item.runs.load());
+                item.over.store(true);
+            }
+            nmircu::deferred_flush_all();
+            for (std::size_t i = 0; i < items.size(); ++i) {
+                if (items[i].runs.load() != before[i] + 1) return 2;
+                if (!items[i].queue()) return 3;
+            }
+            return 0;
+        });
+        if (status == 0) ++in_time;
+        EXPECT_TRUE(status == 0 || status == was_late) << status;
     }
+    EXPECT_GT(in_time, 20);
     for (busy_item& item : items)
         item.over.store(true);
     nmircu::deferred_flush_all();

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <nmi/backtrace/dump.hpp>
+#include <nmi/output/frame_line.hpp>
 #include <nmi/output/numbers.hpp>
 
 namespace nmircu::command {
@@ -45,13 +46,8 @@ std::string who_text(const thread_list& threads, bool with_reason) {
 
 std::string frames_text(const std::vector<dumped_frame>& frames) {
     std::string text;
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-        const function_name& name = frames[i].name;
-        text += fmt::format("  {:>4}  {}", fmt::format("#{}", i), name.function);
-        const bool says_it = name.object.empty() || name.function.starts_with('[') ||
-                             name.function.starts_with(name.object);
-        text += says_it ? "\n" : fmt::format("  ({})\n", name.object);
-    }
+    for (std::size_t i = 0; i < frames.size(); ++i)
+        text += frame_line(i, frames[i].name);
     return text;
 }
 

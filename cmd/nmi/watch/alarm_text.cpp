@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
+#include <nmi/output/frame_line.hpp>
 #include <nmi/output/numbers.hpp>
 #include <nmi/symbols/symbolizer.hpp>
 
@@ -41,16 +42,15 @@ const char* name_of(stall_rule rule) {
 }
 
 // A symbolizer may not outlive a change of the map; alarms are rare.
-std::vector<alarm_teller::named_frame> alarm_teller::frames_of(const stall_alarm& alarm) {
+std::vector<function_name> alarm_teller::frames_of(const stall_alarm& alarm) {
     map_.refresh();
-    symbolizer names(map_.objects());
-    std::vector<named_frame> frames;
+    symbolizer names(map_);
+    std::vector<function_name> frames;
     for (const std::uint64_t address : alarm.addresses) {
         const bool is_inner = frames.empty();
         const code_place place = map_.find(is_inner ? address : address - 1);
         if (!is_inner && !names.is_call(place)) break;
-        const function_name& name = names.name(place);
-        frames.push_back({name.function, name.object});
+        frames.push_back(names.name(place));
     }
     return frames;
 }
@@ -59,16 +59,15 @@ std::string alarm_teller::text(const stall_alarm& alarm) {
     std::string text =
         fmt::format("thread {} ({}): {}\n", alarm.thread_id, alarm.thread, headline(alarm));
     if (alarm.addresses.empty()) text += "  it did not answer\n";
-    int number = 0;
-    for (const named_frame& frame : frames_of(alarm))
-        text += fmt::format("  {:>4}  {}  ({})\n", fmt::format("#{}", number++), frame.function,
-                            frame.object);
+    std::size_t number = 0;
+    for (const function_name& frame : frames_of(alarm))
+        text += frame_line(number++, frame);
     return text;
 }
 
 std::string alarm_teller::json(const stall_alarm& alarm) {
     nlohmann::ordered_json frames = nlohmann::ordered_json::array();
-    for (const named_frame& frame : frames_of(alarm))
+    for (const function_name& frame : frames_of(alarm))
         frames.push_back({{"function", frame.function}, {"object", frame.object}});
     const nlohmann::ordered_json line{
         {"number", alarm.number},         {"rule", name_of(alarm.rule)},

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <nmi/profile/memory_map.hpp>
+#include <nmi/symbols/symbolizer.hpp>
 #include <nmi/watch/alarms.hpp>
 
 namespace nmircu::command {
@@ -22,10 +23,7 @@ class alarm_teller {
     std::string json(const stall_alarm& alarm);
 
   private:
-    struct named_frame {
-        std::string function, object;
-    };
-    std::vector<named_frame> frames_of(const stall_alarm& alarm);
+    std::vector<function_name> frames_of(const stall_alarm& alarm);
 
     memory_map map_;
 };
