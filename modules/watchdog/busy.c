@@ -3,7 +3,8 @@
  * Rule `busy`: a thread that can run gives the CPU away of its own accord, by waiting for
  * something, at least once within the limit. Whether it has is what the kernel counts as voluntary
  * switches; that file is read only of threads whose CPU clock has moved, so sleepers cost one
- * system call a look. */
+ * system call a look. One that has had a CPU for less than a tenth of the time is not to blame: it
+ * was kept from running. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -45,11 +46,13 @@ void look_at_busy(struct watched_thread* thread, uint64_t now_ns) {
     if (!runs || switches != thread->switches) {
         thread->switches = switches;
         thread->busy_since_ns = now_ns;
+        thread->busy_cpu_ns = thread->cpu_ns;
         thread->busy_told = 0;
         return;
     }
     const uint64_t stalled_ns = now_ns - thread->busy_since_ns;
     if (!is_due(stalled_ns, thread->busy_told)) return;
+    if (thread->cpu_ns - thread->busy_cpu_ns < stalled_ns / 10) return;
     const int answered = ask(thread, now_ns);
     /* It may have gone on while it was asked. */
     if (!read_switches(thread->thread_id, &switches) || switches != thread->switches) return;

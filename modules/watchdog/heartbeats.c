@@ -28,6 +28,7 @@ static void excuse_thread(uint32_t thread_id, uint64_t now_ns) {
     struct watched_thread* const thread = thread_of(thread_id);
     if (thread == NULL) return;
     thread->busy_since_ns = now_ns;
+    thread->busy_cpu_ns = thread->cpu_ns;
     thread->busy_told = 0;
 }
 

@@ -40,8 +40,12 @@ static int is_ours(uint32_t thread_id) {
     const uint32_t bytes = read_file(path.bytes, name, sizeof name);
     if (bytes == 0) return 1;
     name[bytes - 1] = '\0';
-    return strcmp(name, "nmi-agent") == 0 || strcmp(name, "nmi-worker") == 0 ||
-           strcmp(name, "nmi-periodic") == 0 || strcmp(name, "nmircu-work") == 0;
+    static const char* const own[] = {"nmi-agent",   "nmi-worker",  "nmi-periodic",
+                                      "nmi-sampler", "nmircu-work", "nmircu-reclaim"};
+    for (uint32_t i = 0; i < sizeof own / sizeof *own; ++i) {
+        if (strcmp(name, own[i]) == 0) return 1;
+    }
+    return 0;
 }
 
 static void begin_watching(uint32_t thread_id, uint64_t now_ns) {
@@ -56,6 +60,8 @@ static void begin_watching(uint32_t thread_id, uint64_t now_ns) {
     thread->thread_id = thread_id;
     thread->round = round_number;
     thread->busy_since_ns = now_ns;
+    notice_run(thread);
+    thread->busy_cpu_ns = thread->cpu_ns;
     if (place == used_places) ++used_places;
 }
 
