@@ -45,7 +45,7 @@ struct watched_thread {
     uint64_t switches;
     uint64_t busy_since_ns;
     uint64_t busy_cpu_ns; /* of cpu_ns, then */
-    uint32_t busy_told; /* alarms of this stall */
+    uint32_t busy_told;   /* alarms of this stall */
     /* mask */
     uint32_t mask_told;
     struct nmircu_mask_words words; /* in the thread's memory; null: not asked yet */
